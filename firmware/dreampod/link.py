@@ -1,0 +1,205 @@
+"""The pod's end of the link: whole frames in, whole frames out, nothing allocated on the way.
+
+On boards `readinto` blocks until every byte it was asked for has come, and poll only says that
+there is at least one. So the reader asks for a header, then for exactly what the header promises,
+never byte by byte (that would be 5 KB/s on an RP2040). While it waits, I2S callbacks still run,
+which is why the dead-man lives there and not here.
+
+A clock probe is answered in the reader itself, before any other work: the host takes the two
+stamps apart from the travel time, but what the pod does in between would be noise.
+"""
+
+import binascii
+import select
+import struct
+
+from dreampod import wire
+from dreampod.clock import ticks_diff, ticks_us
+
+_FRAMES_PER_STEP = 16  # then the rest of the pod has its turn
+_ACK_EVERY = 4  # sequenced frames
+_ACK_LATEST_US = 20_000
+_CACHED_LENGTHS = 12  # a host uses a handful of frame lengths; views of them are kept
+
+HOST_SILENT_US = 1_000_000  # nobody heard for so long: nothing is written into the void
+
+
+class Link:
+    """Reads frames for `pod`, which must have `handle(kind, buf, length) -> bool`."""
+
+    def __init__(self, reader, writer, clock, fast, boot_id):
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock
+        self._put_crc = fast.put_crc
+        self.boot_id = boot_id
+        self._epoch = boot_id & 0xFF
+        self._poll = select.poll()
+        self._poll.register(reader, select.POLLIN)
+
+        self._rx = bytearray(wire.MAX_FRAME)
+        self._view = memoryview(self._rx)
+        self._missing = [self._view[have : wire.HEADER_BYTES] for have in range(wire.HEADER_BYTES)]
+        self._have = 0  # header bytes held
+        self._bodies = {}
+        self._received = 0  # ticks just after the header of the frame in hand
+
+        self.tx = bytearray(wire.MAX_FRAME)  # senders write their payload from HEADER_BYTES on
+        self._tx_seq = 0
+        self._expected = 0
+        self._unacked = 0
+        self._ack_asked = 0
+        self._ack_now = False
+
+        self.heard = ticks_us()
+        self.connected = False
+        self.rx_frames = 0
+        self.rx_corrupt = 0
+        self.rx_skipped = 0
+        self.rx_out_of_order = 0
+        self.tx_frames = 0
+        self.tx_dropped = 0
+
+    def attach(self, pod, sound):
+        """Name those whom frames are for, and whose state the acknowledgements tell."""
+        self._pod = pod
+        self._sound = sound
+
+    # --- in ----------------------------------------------------------------------------------
+
+    def step(self, wait_ms):
+        """Wait up to `wait_ms` for the host, take what came, acknowledge what is due."""
+        for _ in range(_FRAMES_PER_STEP):
+            ready = False
+            for _event in self._poll.ipoll(wait_ms):
+                ready = True
+            if not ready:
+                break
+            self._read()
+            wait_ms = 0
+        now = ticks_us()
+        if self.connected and ticks_diff(now, self.heard) > HOST_SILENT_US:
+            self.connected = False
+        if self._ack_now or self._unacked and (
+            self._unacked >= _ACK_EVERY or ticks_diff(now, self._ack_asked) > _ACK_LATEST_US
+        ):
+            self._send_ack()
+
+    def _read(self):
+        count = self._reader.readinto(self._missing[self._have])
+        if not count:
+            return
+        self._received = ticks_us()
+        self._have += count
+        if self._have < wire.HEADER_BYTES:
+            return
+        rx = self._rx
+        if not wire.header_ok(rx):
+            self._resync()
+            return
+        self._have = 0
+        length = wire.payload_length(rx)
+        body, whole = self._views(length)
+        self._reader.readinto(body)
+        if binascii.crc32(whole) != wire.CRC_RESIDUE:
+            self.rx_corrupt += 1
+            return
+        self._accept(rx[1], rx[2] | rx[3] << 8, length)
+
+    def _views(self, length):
+        views = self._bodies.get(length)
+        if views is None:
+            if len(self._bodies) >= _CACHED_LENGTHS:
+                self._bodies.clear()
+            end = wire.HEADER_BYTES + length + wire.CRC_BYTES
+            views = self._bodies[length] = (self._view[wire.HEADER_BYTES : end], self._view[:end])
+        return views
+
+    def _resync(self):
+        """Keep what may be the beginning of a header, from the next magic byte on."""
+        rx = self._rx
+        if rx[0] == wire.MAGIC:
+            self.rx_corrupt += 1
+        start = 1
+        while start < wire.HEADER_BYTES and rx[start] != wire.MAGIC:
+            start += 1
+        for i in range(start, wire.HEADER_BYTES):
+            rx[i - start] = rx[i]
+        self._have = wire.HEADER_BYTES - start
+        self.rx_skipped += start
+
+    def _accept(self, kind, seq, length):
+        self.rx_frames += 1
+        self.heard = self._received
+        self.connected = True
+        self._sound.heard = True
+        if kind == wire.PROBE:
+            self._answer_probe()
+        elif wire.is_sequenced(kind):
+            if self._rx[6] == self._epoch and seq == self._expected and self._pod.handle(kind, self._rx, length):
+                self._expected = (seq + 1) & 0xFFFF
+                if not self._unacked:
+                    self._ack_asked = self._received
+                self._unacked += 1
+            else:
+                self.rx_out_of_order += 1
+                self._ack_now = True
+        else:
+            if kind == wire.HELLO:
+                self._expected = 0
+            self._ack_now = self._pod.handle(kind, self._rx, length)
+
+    # --- out ---------------------------------------------------------------------------------
+
+    def send(self, kind, length):
+        """Send the payload that stands in `tx` behind the header's place. False: not taken."""
+        if not self.connected:
+            return False
+        tx = self.tx
+        wire.put_header(tx, kind, self._tx_seq, length, self._epoch)
+        self._tx_seq = (self._tx_seq + 1) & 0xFFFF
+        self._put_crc(tx, wire.HEADER_BYTES + length)
+        total = wire.HEADER_BYTES + length + wire.CRC_BYTES
+        if self._writer.write(tx, total) != total:
+            # The port gave up (500 ms on USB): the host does not read. Until it is heard again
+            # every further write would stall the pod as long.
+            self.tx_dropped += 1
+            self.connected = False
+            return False
+        self.tx_frames += 1
+        return True
+
+    def _answer_probe(self):
+        tx = self.tx
+        for i in range(4):
+            tx[8 + i] = self._rx[8 + i]
+        self._clock.put(tx, 12, self._received)
+        self._clock.put(tx, 16, ticks_us())
+        self.send(wire.PROBE_REPLY, 12)
+
+    def _send_ack(self):
+        struct.pack_into(
+            wire.ACK_FORMAT, self.tx, 8, self.boot_id, self._expected, self._sound.free_slots(), self._sound.state
+        )
+        self._unacked = 0
+        self._ack_now = False
+        self.send(wire.ACK, 9)
+
+    def event(self, kind, value, ticks, text=b""):
+        """Tell the host that something happened at pod time `ticks`."""
+        tx = self.tx
+        struct.pack_into(wire.EVENT_HEAD, tx, 8, kind, value, 0)
+        self._clock.put(tx, 16, ticks)
+        tx[20 : 20 + len(text)] = text
+        self.send(wire.EVENT, 12 + len(text))
+
+    def send_dictionary(self, text):
+        """Answer a HELLO: the nonce it brought, then the self-description in as many parts as it takes."""
+        room = wire.MAX_PAYLOAD - 6
+        parts = (len(text) + room - 1) // room
+        nonce = struct.unpack_from("<I", self._rx, 8)[0]
+        for part in range(parts):
+            piece = text[part * room : (part + 1) * room]
+            struct.pack_into(wire.DICTIONARY_HEAD, self.tx, 8, nonce, part, parts)
+            self.tx[14 : 14 + len(piece)] = piece
+            self.send(wire.DICTIONARY, 6 + len(piece))

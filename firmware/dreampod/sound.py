@@ -1,0 +1,311 @@
+"""Sound: chunks with play-at times in, a never-ending I2S stream out.
+
+The I2S is always fed, with silence if there is nothing else, so that the number of frames it has
+accepted is a clock of its own. The bus runs from the same crystal as the ticks, hence frame n
+plays at `start + n / rate` in pod time, and only the start must be found: a refill callback tells
+that the ring has just taken a whole buffer, at which moment the next frame's play time is the ring's
+depth ahead. A callback can be late but never early, so the earliest one counts.
+
+Everything here that must not fail runs in that callback, which the scheduler runs even while the
+main loop waits in a blocking read: the dead-man, the fades, the ceiling.
+"""
+
+from array import array
+
+from dreampod import wire
+from dreampod.clock import ticks_add, ticks_diff, ticks_us
+
+_BUFFER_MS = 20
+_UNITY = 1 << 24  # gains are in units of 2**-24
+_ALIGNED_US = 100  # a chunk this close to the last one's end simply continues it
+_FADE_STREAM_MS = 20
+_FADE_STOP_MS = 40
+_FADE_LOST_MS = 300
+
+# Dead-man: no whole frame from the host for so long, and the stream fades to the pod's own bed,
+# the bed to silence.
+HOST_LOST_MS = 500
+BED_MS = 3000
+BED_FADE_MS = 1500
+_BED_GAIN = _UNITY // 24
+
+_PEAK, _ENERGY, _HELD = 0, 1, 2
+
+
+class Sound:
+    """The pod's voice. `put` takes chunks from the link, `step` reports to it."""
+
+    def __init__(self, i2s, spec, limits, fast):
+        self._i2s = i2s
+        self._fast = fast
+        self._channels = spec["channels"]
+        self._rate_khz = spec["rate_hz"] // 1000
+        self._frames = spec["rate_hz"] * _BUFFER_MS // 1000
+        self._samples = self._frames * self._channels
+        self._buffer_us = _BUFFER_MS * 1000
+        self._ring_us = spec["ring_frames"] * 1000 // self._rate_khz
+        self._dma_us = spec["dma_frames"] * 1000 // self._rate_khz
+        self._latency_us = self._ring_us + self._dma_us
+        self._ceiling = limits["peak"]
+        self._buffer = bytearray(self._samples * 2)
+        self._scratch = bytearray(self._samples * 2)
+
+        self.slots = spec["slots"]
+        self.chunk_frames = spec["chunk_frames"]
+        self._slot_bytes = self.chunk_frames * self._channels * 2
+        self._pcm = bytearray(self.slots * self._slot_bytes)
+        self._play = [0] * self.slots  # ticks at which a slot's first frame plays
+        self._length = [0] * self.slots  # frames
+        self._put = 0  # chunks taken in, ever
+        self._got = 0  # chunks played or dropped, ever
+        self._used = 0  # frames already played of the slot at hand
+
+        self._open = False
+        self._closing = False
+        self._flowing = False  # the last frame rendered belonged to the stream
+        self._stopped = False
+        self.heard = False  # the link sets it with each whole frame
+        self._heard_at = ticks_us()
+        self._host_lost = False
+        self._bed_buffers = 0  # left to play of the pod's own bed
+
+        self._gain = array("i", [0, 0, 0])
+        self._bed_gain = array("i", [0, 0, 0])
+        self._bed_state = array("i", [0xACE1, 0, 0])
+        self._meter = array("i", [0, 0, 0])
+        self._last = array("i", [0] * self._channels)
+
+        self._cursor = ticks_us()  # when the next frame to be rendered will play
+        self._refilled = self._cursor
+        self._leak = 0
+
+        self.chunks = 0
+        self.late = 0
+        self.late_us = 0
+        self.late_worst_us = 0
+        self.underruns = 0
+        self.slips = 0
+        self.ceiling_hits = 0
+        self._second_peak = 0
+        self._second_energy = 0
+        self._second_buffers = 0
+
+    def begin(self):
+        """Start the I2S. From here on it feeds itself."""
+        self._i2s.irq(self._on_refilled)
+        self._cursor = ticks_add(ticks_us(), self._dma_us)
+        self._i2s.write(self._buffer)
+
+    # --- what the host asks for --------------------------------------------------------------
+
+    def open(self):
+        """A stream begins; also the way out of a stop."""
+        self._drop_all()
+        self._stopped = False
+        self._closing = False
+        self._open = True
+
+    def close(self):
+        """The stream ends when its last chunk has played."""
+        self._closing = True
+
+    def stop(self):
+        """Silence, until the next `open`."""
+        self._stopped = True
+        self._open = False
+
+    def release(self):
+        """Another host takes over: whatever the last one streamed is over."""
+        self._open = False
+
+    def put(self, ticks, buf, offset, frames):
+        """Take a chunk that plays at `ticks`. False if there is no room for it now."""
+        if not self._open or self._stopped:
+            return True  # nothing is owed to a stream that is over
+        if self._put - self._got >= self.slots:
+            return False
+        slot = self._put % self.slots
+        self._fast.copy(self._pcm, slot * self._slot_bytes, buf, offset, frames * self._channels * 2)
+        self._play[slot] = ticks
+        self._length[slot] = frames
+        self._put += 1  # last: the callback may run between any two lines
+        return True
+
+    def free_slots(self):
+        return self.slots - (self._put - self._got)
+
+    def buffered_us(self):
+        return (self._put - self._got) * self.chunk_frames * 1000 // self._rate_khz
+
+    @property
+    def state(self):
+        if self._stopped:
+            return wire.STATE_STOPPED
+        if self._host_lost:
+            return wire.STATE_HOST_LOST
+        return wire.STATE_PLAYING if self._open else wire.STATE_IDLE
+
+    # --- the callback ------------------------------------------------------------------------
+
+    def _on_refilled(self, _i2s):
+        now = ticks_us()
+        self._keep_time(now)
+        self._watch_host(now)
+        self._render()
+        self._i2s.write(self._buffer)
+
+    def _keep_time(self, now):
+        """The ring has just taken a buffer: correct the cursor, which stands behind that buffer."""
+        waited = ticks_diff(now, self._refilled)
+        self._refilled = now
+        if ticks_diff(now, self._cursor) > 0:
+            # What is to be written next should be playing already: the ring ran dry
+            self.slips += 1
+            self._cursor = ticks_add(now, self._dma_us)
+        elif waited * 4 > self._buffer_us * 3:  # it had to wait for room, so the ring is full
+            early = ticks_diff(self._cursor, now) - self._latency_us
+            if early > 0:
+                self._cursor = ticks_add(self._cursor, -early)
+            else:
+                # Forget slowly, or one stamp that was wrong once would count forever
+                self._leak = (self._leak + 1) & 7
+                if self._leak == 0:
+                    self._cursor = ticks_add(self._cursor, 1)
+
+    def _watch_host(self, now):
+        # A flag, not a comparison of times: those wrap, and a host may be gone for a whole night
+        if self.heard:
+            self.heard = False
+            self._heard_at = now
+            self._host_lost = False
+        elif not self._host_lost and ticks_diff(now, self._heard_at) > HOST_LOST_MS * 1000:
+            self._host_lost = True
+            # A bed follows a stream; a pod that was idle stays silent
+            self._bed_buffers = BED_MS // _BUFFER_MS if self._open and not self._stopped else 0
+
+    def _render(self):
+        """Fill the buffer with what plays from the cursor on, and move the cursor behind it."""
+        buffer = self._buffer
+        self._fast.clear(buffer, 0, self._samples * 2)
+        gain = self._gain
+        if self._stopped:
+            self._aim(gain, 0, _FADE_STOP_MS)
+        elif self._host_lost:
+            self._aim(gain, 0, _FADE_LOST_MS)
+        else:
+            self._aim(gain, _UNITY if self._open else 0, _FADE_STREAM_MS)
+        if not self._flowing and (self._last[0] or self._last[-1]):
+            self._fast.decay(buffer, 0, self._frames, self._channels, self._last)
+        self._render_stream(buffer, gain)
+        self._land(gain)
+        self._render_bed(buffer)
+        meter = self._meter
+        meter[_ENERGY] = 0
+        self._fast.limit(buffer, self._samples, self._ceiling, meter)
+        self._second_energy += meter[_ENERGY] // self._samples
+        self._second_buffers += 1
+        self._cursor = ticks_add(self._cursor, self._buffer_us)
+
+    def _aim(self, gain, goal, fade_ms):
+        """Set the slope of a gain within this buffer. A fade runs from unity to zero in `fade_ms`."""
+        most = _UNITY // fade_ms * _BUFFER_MS
+        change = goal - gain[0]
+        change = -most if change < -most else most if change > most else change
+        gain[1] = change // self._samples
+        gain[2] = gain[0] + change
+
+    def _land(self, gain):
+        gain[0] = gain[2]
+        if gain is self._gain and gain[0] == 0 and (self._stopped or not self._open):
+            self._drop_all()
+
+    def _render_stream(self, buffer, gain):
+        channels = self._channels
+        start = gain[0]
+        done = 0
+        while done < self._frames and self._got != self._put:
+            slot = self._got % self.slots
+            length = self._length[slot]
+            if self._used == 0:
+                ahead = ticks_diff(self._play[slot], self._cursor) - done * 1000 // self._rate_khz
+                if not self._flowing or ahead > _ALIGNED_US or ahead < -_ALIGNED_US:
+                    if ahead >= self._buffer_us:
+                        break  # its time has not come
+                    if ahead > 0:
+                        pause = (ahead * self._rate_khz + 500) // 1000
+                        if done + pause >= self._frames:
+                            break
+                        done += pause
+                    elif ahead * self._rate_khz < -500:  # half a frame or more
+                        self._count_late(-ahead)
+                        self._used = min(length, -ahead * self._rate_khz // 1000)
+            take = min(length - self._used, self._frames - done)
+            if take:
+                gain[0] = start + gain[1] * (done * channels)
+                at = (slot * self.chunk_frames + self._used) * channels
+                self._fast.add(buffer, done * channels, self._pcm, at, take * channels, gain)
+                done += take
+                self._used += take
+                self._flowing = True
+            if self._used >= length:
+                if take:
+                    self.chunks += 1
+                self._used = 0
+                self._got += 1
+        if done < self._frames and self._flowing:
+            self._break_off(buffer, done)
+
+    def _break_off(self, buffer, done):
+        """The stream has nothing more to play, now at frame `done`."""
+        self._flowing = False
+        if self._closing and self._got == self._put:
+            self._open = False
+        elif self._open and not self._stopped and not self._host_lost:
+            self.underruns += 1
+        last = self._last
+        for c in range(self._channels):
+            value = 0
+            if done:
+                at = 2 * ((done - 1) * self._channels + c)
+                value = buffer[at] | buffer[at + 1] << 8
+                if value & 0x8000:
+                    value -= 65536
+            last[c] = value
+        self._fast.decay(buffer, done, self._frames - done, self._channels, last)
+
+    def _count_late(self, late_us):
+        self.late += 1
+        self.late_us = late_us
+        if late_us > self.late_worst_us:
+            self.late_worst_us = late_us
+
+    def _drop_all(self):
+        self._got = self._put
+        self._used = 0
+        self._flowing = False
+
+    def _render_bed(self, buffer):
+        gain = self._bed_gain
+        if self._host_lost and self._bed_buffers and not self._stopped:
+            self._bed_buffers -= 1
+            self._aim(gain, _BED_GAIN, _FADE_LOST_MS)
+        else:
+            self._aim(gain, 0, BED_FADE_MS if self._host_lost and not self._stopped else _FADE_STOP_MS)
+        if gain[0] or gain[2]:
+            self._fast.rumble(self._scratch, self._frames, self._channels, self._bed_state)
+            self._fast.add(buffer, 0, self._scratch, 0, self._samples, gain)
+        self._land(gain)
+
+    # --- what the host is told ---------------------------------------------------------------
+
+    def second(self):
+        """Peak (0..32767) and mean square (units of 65536) since the last call."""
+        meter = self._meter
+        peak = meter[_PEAK]
+        meter[_PEAK] = 0
+        self.ceiling_hits += meter[_HELD]
+        meter[_HELD] = 0
+        mean_square = self._second_energy // max(1, self._second_buffers)
+        self._second_energy = 0
+        self._second_buffers = 0
+        return peak, mean_square

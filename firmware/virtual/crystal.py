@@ -1,0 +1,74 @@
+"""The virtual pod's crystal, and the interrupts that run from it.
+
+True time is the PC's monotonic clock. The pod's crystal runs a few millionths fast or slow of it,
+and everything on the board counts its ticks: the CPU's clock, the timers, the I2S. Interrupts are
+a discrete-event simulation that catches up with true time whenever the firmware looks at the clock
+or waits: each handler runs in order and sees the time at which it would have run on the chip, so that
+a PC that was busy for some milliseconds does not turn into jitter the board would not have.
+"""
+
+import json
+
+import utime
+
+with open("crystal.json") as _file:
+    _settings = json.load(_file)
+
+PPB = _settings["ppb"]  # the crystal's error in parts per thousand million
+START = _settings["ticks_start"]  # what the ticks read at power-on
+EPOCH_US = _settings["epoch_us"]  # true time at which the sleeper's recordings began
+BOOT_US = utime.ticks_us()
+
+_sources = []
+_running = False
+_frozen = -1
+
+
+def counted():
+    """Microseconds the crystal has counted since power-on; inside an interrupt, those at its time."""
+    if _frozen >= 0:
+        return _frozen
+    elapsed = utime.ticks_us() - BOOT_US
+    return elapsed + elapsed * PPB // 1_000_000_000
+
+
+def true_us(count):
+    """The true time at which the crystal has counted `count` microseconds."""
+    return BOOT_US + count - count * PPB // (1_000_000_000 + PPB)
+
+
+def since_epoch_us():
+    """For how long the sleeper has been lying here, resets of the pod or not."""
+    return utime.ticks_us() - EPOCH_US
+
+
+def attach(source):
+    """Add a source of interrupts: `due` is the count of the next one, `fire()` runs it."""
+    _sources.append(source)
+
+
+def service():
+    """Run all interrupts that are due."""
+    global _running, _frozen
+    if _running:
+        return
+    now = counted()
+    _running = True
+    try:
+        while True:
+            first = None
+            for source in _sources:
+                if first is None or source.due < first.due:
+                    first = source
+            if first is None or first.due > now:
+                break
+            _frozen = first.due
+            first.fire()
+    finally:
+        _frozen = -1
+        _running = False
+
+
+def busy():
+    """True while an interrupt runs."""
+    return _running
