@@ -17,7 +17,8 @@ from dreampod.clock import ticks_add, ticks_diff, ticks_us
 
 _BUFFER_MS = 20
 _UNITY = 1 << 24  # gains are in units of 2**-24
-_ALIGNED_US = 100  # a chunk this close to the last one's end simply continues it
+_ALIGNED_US = 300  # a chunk this close to the last one's end simply continues it
+_LEAK_BUFFERS = 50  # the cursor forgets 1 us in so many buffers: 1 ppm
 _FADE_STREAM_MS = 20
 _FADE_STOP_MS = 40
 _FADE_LOST_MS = 300
@@ -124,6 +125,14 @@ class Sound:
             return True  # nothing is owed to a stream that is over
         if self._put - self._got >= self.slots:
             return False
+        late_us = ticks_diff(self._cursor, ticks)
+        if late_us > 0:
+            self.late += 1
+            self.late_us = late_us
+            if late_us > self.late_worst_us:
+                self.late_worst_us = late_us
+            if late_us * self._rate_khz >= frames * 1000:
+                return True  # nothing of it can be heard any more
         slot = self._put % self.slots
         self._fast.copy(self._pcm, slot * self._slot_bytes, buf, offset, frames * self._channels * 2)
         self._play[slot] = ticks
@@ -168,8 +177,9 @@ class Sound:
                 self._cursor = ticks_add(self._cursor, -early)
             else:
                 # Forget slowly, or one stamp that was wrong once would count forever
-                self._leak = (self._leak + 1) & 7
-                if self._leak == 0:
+                self._leak += 1
+                if self._leak == _LEAK_BUFFERS:
+                    self._leak = 0
                     self._cursor = ticks_add(self._cursor, 1)
 
     def _watch_host(self, now):
@@ -236,8 +246,7 @@ class Sound:
                         if done + pause >= self._frames:
                             break
                         done += pause
-                    elif ahead * self._rate_khz < -500:  # half a frame or more
-                        self._count_late(-ahead)
+                    else:  # late, or the time line slipped: what should have been heard is skipped
                         self._used = min(length, -ahead * self._rate_khz // 1000)
             take = min(length - self._used, self._frames - done)
             if take:
@@ -272,12 +281,6 @@ class Sound:
                     value -= 65536
             last[c] = value
         self._fast.decay(buffer, done, self._frames - done, self._channels, last)
-
-    def _count_late(self, late_us):
-        self.late += 1
-        self.late_us = late_us
-        if late_us > self.late_worst_us:
-            self.late_worst_us = late_us
 
     def _drop_all(self):
         self._got = self._put

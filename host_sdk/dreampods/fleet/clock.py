@@ -1,0 +1,147 @@
+"""What time a pod's clock shows: offset and rate from probes, with an uncertainty.
+
+A probe brings four stamps (Mills, RFC 5905, section 8): sent and received by the host, received and
+answered by the pod. Half the round trip is the best guess for one way, and its error is at most
+what the round trip took beyond the shortest possible. So each probe is weighted by its excess over
+the shortest round trip of the last minute, and a straight line through the weighted probes gives
+offset *and* rate; in a simulated Wi-Fi that is five times better than the usual rule (take the
+probe with the shortest round trip, no rate). A difference between the two directions that is always
+the same cannot be seen by any two-way method; it is at most half the shortest round trip, and enters
+the uncertainty as such.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+WINDOW_S = 60.0
+BURST_PROBES = 8
+BURST_SPACING_S = 0.02
+BURST_EVERY_S = 2.0
+
+_WRAP_US = 1 << 32
+_FLOOR_S = 20e-6  # what stamps scatter even without queueing: scheduling on both sides
+_RATE_PRIOR = 100e-6  # crystals are within 100 ppm; matters in the first seconds only
+_OUTLIER_SIGMAS = 5.0
+_FEWEST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ClockMap:
+    """host_ns ↔ pod_us (counted on over the 32-bit wraps), valid around `host_ns`.
+
+    `rate` is pod seconds per host second; `sigma_us` the standard uncertainty now, which grows by
+    `rate_sigma` with the time since the last probe.
+    """
+
+    host_ns: int
+    pod_us: float
+    rate: float
+    sigma_us: float
+    rate_sigma: float
+    best_rtt_us: float
+    probes: int
+
+    def to_pod_us(self, host_ns: float) -> float:
+        """Pod time, µs, at a host time."""
+        return self.pod_us + (host_ns - self.host_ns) * 1e-3 * self.rate
+
+    def to_host_ns(self, pod_us: float) -> float:
+        """Host time, ns, at a pod time."""
+        return self.host_ns + (pod_us - self.pod_us) / self.rate * 1e3
+
+    def sigma_at(self, host_ns: float) -> float:
+        """Standard uncertainty in µs at a host time."""
+        away_s = abs(host_ns - self.host_ns) * 1e-9
+        return math.hypot(self.sigma_us, away_s * self.rate_sigma * 1e6)
+
+    @property
+    def ppm(self) -> float:
+        """By how many millionths the pod's clock runs fast."""
+        return (self.rate - 1.0) * 1e6
+
+    @property
+    def offset_us(self) -> float:
+        """Pod time minus host time, µs, at `host_ns`."""
+        return self.pod_us - self.host_ns * 1e-3
+
+
+class PodClock:
+    """Collects the probes of one pod's life (one boot) and fits the map."""
+
+    def __init__(self) -> None:
+        self.map: ClockMap | None = None
+        self.outliers = 0
+        self._probes: deque[tuple[int, float, float]] = deque()  # host_ns, pod - host in s, rtt in s
+        self._last_us: int | None = None
+        self._origin_ns = 0
+        self._origin_us = 0
+
+    def extend(self, pod_us: int) -> int:
+        """A 32-bit stamp of about now, counted on over the wraps."""
+        if self._last_us is None:
+            self._last_us = pod_us
+        near = self._last_us
+        full = near + (pod_us - near + _WRAP_US // 2) % _WRAP_US - _WRAP_US // 2
+        self._last_us = max(near, full)
+        return full
+
+    def add(self, sent_ns: int, received_us: int, answered_us: int, got_ns: int) -> None:
+        """Take the four stamps of one probe."""
+        received = self.extend(received_us)
+        answered = self.extend(answered_us)
+        rtt_s = (got_ns - sent_ns) * 1e-9 - (answered - received) * 1e-6
+        if rtt_s <= 0:
+            self.outliers += 1
+            return
+        middle_ns = (sent_ns + got_ns) // 2
+        if not self._probes:
+            self._origin_ns, self._origin_us = middle_ns, received
+        offset_s = ((received + answered) / 2 - self._origin_us) * 1e-6
+        offset_s -= (middle_ns - self._origin_ns) * 1e-9
+        if self.map is not None and self.map.probes >= BURST_PROBES:
+            expected_us = self.map.to_pod_us(middle_ns)
+            error_s = abs((received + answered) / 2 - expected_us) * 1e-6
+            # Half of what the round trip took too long is no outlier, it is what the weight is for
+            slack_s = rtt_s / 2 + _OUTLIER_SIGMAS * self.map.sigma_at(middle_ns) * 1e-6
+            if error_s > slack_s:
+                self.outliers += 1
+                return
+        self._probes.append((middle_ns, offset_s, rtt_s))
+        while middle_ns - self._probes[0][0] > WINDOW_S * 1e9:
+            self._probes.popleft()
+        if len(self._probes) >= _FEWEST:
+            self._fit(middle_ns)
+
+    def _fit(self, now_ns: int) -> None:
+        when = np.array([(probe[0] - now_ns) * 1e-9 for probe in self._probes])
+        offset = np.array([probe[1] for probe in self._probes])
+        rtt = np.array([probe[2] for probe in self._probes])
+        shortest = float(rtt.min())
+        sigma = _FLOOR_S + (rtt - shortest)
+        weight = 1.0 / sigma**2
+        base = offset[-1]
+        # Weighted least squares with a prior on the rate: a 2 x 2 system, solved by hand
+        s0, s1, s2 = weight.sum(), (weight * when).sum(), (weight * when**2).sum()
+        s2 += _RATE_PRIOR**-2
+        y0, y1 = (weight * (offset - base)).sum(), (weight * when * (offset - base)).sum()
+        det = s0 * s2 - s1 * s1
+        at_now = (s2 * y0 - s1 * y1) / det
+        rate = (s0 * y1 - s1 * y0) / det
+        residual = offset - base - at_now - rate * when
+        scale = max(1.0, float((weight * residual**2).sum()) / len(when))
+        asymmetry_s = shortest / 2 / math.sqrt(3)  # anywhere within half the shortest round trip
+        pod_us = self._origin_us + (now_ns - self._origin_ns) * 1e-3 + (base + at_now) * 1e6
+        self.map = ClockMap(
+            host_ns=now_ns,
+            pod_us=float(pod_us),
+            rate=float(1.0 + rate),
+            sigma_us=1e6 * math.hypot(math.sqrt(scale * s2 / det), asymmetry_s),
+            rate_sigma=math.sqrt(scale * s0 / det),
+            best_rtt_us=shortest * 1e6,
+            probes=len(when),
+        )

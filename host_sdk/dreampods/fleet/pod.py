@@ -1,0 +1,274 @@
+"""One pod as the host knows it, without input or output: bytes and times in, frames and news out.
+
+A pod may reset, lose its cable or go for good at any moment, and come back as if nothing had been.
+What belongs to one life of it (clock, numbering) ends with that life; what is counted for the
+session (samples, losses) goes on. Each change is told once, as news.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreampods.errors import LinkError
+from dreampods.firmware.dreampod import wire
+from dreampods.link import Ack, Block, Dictionary, Event, Message, ProbeReply, Protocol, Stats
+
+from .clock import BURST_EVERY_S, BURST_PROBES, BURST_SPACING_S, PodClock
+from .streams import Stream
+
+LOST_AFTER_NS = 600_000_000
+_HELLO_EVERY_NS = 400_000_000
+_KEEPALIVE_NS = 150_000_000  # well within the pod's dead-man, should no sound flow
+_PROBES_OPEN = 64
+
+State = Literal["connecting", "ready", "lost"]
+NewsKind = Literal["ready", "returned", "rebooted", "lost", "late", "underrun", "stopped", "host-lost", "fault"]
+SamplesHook = Callable[["Pod", Stream, NDArray[np.float32]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something a person should know about a pod."""
+
+    kind: NewsKind
+    pod: str
+    host_ns: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFormat:
+    """What a pod plays: PCM16 at `rate_hz`, in chunks of at most `chunk_frames`."""
+
+    rate_hz: int
+    channels: int
+    chunk_frames: int
+
+
+class Pod:
+    """State of one pod. `receive` and `outgoing` are for the shell that owns the port."""
+
+    def __init__(self, port: str, name: str) -> None:
+        self.port = port
+        self.name = name
+        self.state: State = "connecting"
+        self.protocol = Protocol()
+        self.clock = PodClock()
+        self.dictionary: dict[str, Any] = {}
+        self.streams: list[Stream] = []
+        self.stats: dict[str, int] = {}
+        self.boots = 0
+        self.stray_bytes = 0  # came before any whole frame: perhaps not a pod
+        self.news: deque[News] = deque()
+        self.on_samples: SamplesHook | None = None
+        self._totals = dict.fromkeys(("chunks", "late", "underruns"), 0)
+        self._loudest = 0
+        self._nonce = 0
+        self._hello_ns = 0
+        self._heard_ns = 0
+        self._probes: dict[int, int] = {}
+        self._probe_number = 0
+        self._burst_left = BURST_PROBES
+        self._next_probe_ns = 0
+        self._next_burst_ns = 0
+
+    # --- what it is --------------------------------------------------------------------------
+
+    @property
+    def boot_id(self) -> int:
+        """Random number of this life of the pod; 0 before it has introduced itself."""
+        return int(self.dictionary.get("boot_id", 0))
+
+    @property
+    def implementation(self) -> str:
+        """What the pod says runs it: its own `sys.implementation`."""
+        return str(self.dictionary.get("implementation", ""))
+
+    @property
+    def sound(self) -> SoundFormat:
+        """The sound the pod takes."""
+        spec = self.dictionary["sound"]
+        return SoundFormat(int(spec["rate_hz"]), int(spec["channels"]), int(spec["chunk_frames"]))
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The pod's own limits: peak, full_scale_dba, ceiling_dba, hard_dba."""
+        return {key: float(value) for key, value in self.dictionary["limits"].items()}
+
+    def total(self, counter: Literal["chunks", "late", "underruns"]) -> int:
+        """A counter over all lives of the pod this session has seen."""
+        return self._totals[counter] + self.stats.get(counter, 0)
+
+    @property
+    def peak_dbfs(self) -> float | None:
+        """The loudest sample the pod itself has played, all lives; None if it played nothing."""
+        return 20 * math.log10(self._loudest / 32767) if self._loudest else None
+
+    def stream(self, name: str) -> Stream | None:
+        """The stream of that name, if the pod has one."""
+        return next((stream for stream in self.streams if stream.name == name), None)
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def sense(self, names: set[str]) -> None:
+        """Have exactly these streams sampled and sent."""
+        mask = sum(1 << i for i, stream in enumerate(self.streams) if stream.name in names)
+        self.protocol.send(wire.SENSE, bytes((mask,)))
+
+    def open_sound(self) -> None:
+        """A sound stream begins."""
+        self.protocol.send(wire.OPEN)
+
+    def play(self, pod_us: int, pcm: bytes) -> None:
+        """PCM16 frames that play at a pod time."""
+        self.protocol.send(wire.CHUNK, (pod_us & 0xFFFFFFFF).to_bytes(4, "little") + pcm)
+
+    def close_sound(self) -> None:
+        """The stream ends with what was sent."""
+        self.protocol.send(wire.CLOSE)
+
+    def stop(self) -> None:
+        """Silence, now."""
+        self.protocol.stop()
+
+    # --- the shell's side --------------------------------------------------------------------
+
+    def outgoing(self, now_ns: int) -> bytes:
+        """Bytes to write now."""
+        if self.state == "ready" and now_ns - self._heard_ns > LOST_AFTER_NS:
+            self.lose(now_ns, "nothing heard for %.1f s" % ((now_ns - self._heard_ns) * 1e-9))
+        if self.state != "ready" and now_ns - self._hello_ns > _HELLO_EVERY_NS:
+            self._hello(now_ns)
+        return self.protocol.outgoing(now_ns)
+
+    def probe(self, now_ns: int) -> bytes:
+        """A clock probe if one is due, to be written at once: `now_ns` is when it leaves."""
+        if self.state != "ready" or now_ns < self._next_probe_ns:
+            return b""
+        if now_ns >= self._next_burst_ns and self._burst_left == 0:
+            self._burst_left = BURST_PROBES
+        if self._burst_left:
+            self._burst_left -= 1
+            self._next_probe_ns = now_ns + int(BURST_SPACING_S * 1e9)
+            if not self._burst_left:
+                self._next_burst_ns = now_ns + int(BURST_EVERY_S * 1e9)
+                self._next_probe_ns = now_ns + _KEEPALIVE_NS
+        else:
+            self._next_probe_ns = now_ns + _KEEPALIVE_NS
+        self._probe_number += 1
+        self._probes[self._probe_number] = now_ns
+        if len(self._probes) > _PROBES_OPEN:
+            self._probes.pop(next(iter(self._probes)))
+        return self.protocol.probe(self._probe_number)
+
+    def receive(self, data: bytes, now_ns: int) -> None:
+        """Take bytes that came at `now_ns`."""
+        for message in self.protocol.receive(data, now_ns):
+            self._heard_ns = now_ns
+            self._take(message, now_ns)
+        if self.state == "connecting" and self.protocol.skipped_bytes:
+            self.stray_bytes = self.protocol.skipped_bytes
+
+    def lose(self, now_ns: int, reason: str) -> None:
+        """The pod is out of reach."""
+        if self.state == "ready":
+            self.state = "lost"
+            self._tell("lost", now_ns, reason)
+
+    def _hello(self, now_ns: int) -> None:
+        self._hello_ns = now_ns
+        self._nonce = secrets.randbits(32)
+        self.protocol.hello(self._nonce)
+
+    def _take(self, message: Message, now_ns: int) -> None:
+        if isinstance(message, Dictionary):
+            self._meet(message, now_ns)
+            return
+        if self.state != "ready":
+            return
+        if isinstance(message, Block):
+            self._take_block(message)
+        elif isinstance(message, ProbeReply):
+            sent_ns = self._probes.pop(message.probe, None)
+            if sent_ns is not None:
+                self.clock.add(sent_ns, message.received_us, message.answered_us, now_ns)
+        elif isinstance(message, Ack):
+            self._check_boot(message.boot_id, now_ns)
+        elif isinstance(message, Stats):
+            if self._check_boot(message.values["boot_id"], now_ns):
+                self.stats = message.values
+                self._loudest = max(self._loudest, message.values["peak"])
+        elif isinstance(message, Event):
+            self._take_event(message, now_ns)
+
+    def _take_block(self, block: Block) -> None:
+        if block.stream < len(self.streams):
+            stream = self.streams[block.stream]
+            try:
+                values = stream.add(block, self.clock)
+            except ValueError:
+                return  # a block that does not fit its own description
+            if self.on_samples is not None and len(values):
+                self.on_samples(self, stream, values)
+
+    def _check_boot(self, boot_id: int, now_ns: int) -> bool:
+        """False if this is another life of the pod than the one we met: then meet it."""
+        if boot_id == self.boot_id:
+            return True
+        self.state = "lost"
+        self._tell("rebooted", now_ns, "the pod has reset")
+        self._hello(now_ns)
+        return False
+
+    def _meet(self, message: Dictionary, now_ns: int) -> None:
+        if message.nonce != self._nonce:
+            return
+        content = message.content
+        if content.get("protocol") != wire.PROTOCOL:
+            raise LinkError(
+                f"{self.port}: the pod speaks protocol {content.get('protocol')}, this host"
+                f" {wire.PROTOCOL}; update the older of the two"
+            )
+        first = not self.dictionary
+        reborn = not first and int(content["boot_id"]) != self.boot_id
+        if first:
+            self.name = str(content["name"])
+            self.streams = [Stream.from_dictionary(entry) for entry in content["streams"]]
+        if first or reborn:
+            self.boots += 1
+            for key in self._totals:
+                self._totals[key] += self.stats.get(key, 0)
+            self.stats = {}
+            self.clock = PodClock()
+            self._probes.clear()
+            for stream in self.streams:
+                stream.restart()
+        self.dictionary = content
+        self.state = "ready"
+        self._heard_ns = now_ns
+        self._burst_left = BURST_PROBES
+        self._next_probe_ns = now_ns
+        for fault in content.get("faults", []):
+            self._tell("fault", now_ns, str(fault))
+        self._tell("ready" if first else "returned", now_ns, "boot %08x" % self.boot_id)
+
+    def _take_event(self, event: Event, now_ns: int) -> None:
+        if event.kind == wire.EVENT_LATE:
+            self._tell("late", now_ns, f"a chunk came {event.value} µs late and was dropped")
+        elif event.kind == wire.EVENT_UNDERRUN:
+            self._tell("underrun", now_ns, f"nothing to play, for the {event.value}. time")
+        elif event.kind == wire.EVENT_STOPPED:
+            self._tell("stopped", now_ns, "silent until the next stream")
+        elif event.kind == wire.EVENT_HOST_FOUND:
+            self._tell("host-lost", now_ns, "the pod had not heard us, and went to its own bed")
+
+    def _tell(self, kind: NewsKind, now_ns: int, text: str) -> None:
+        self.news.append(News(kind, self.name, now_ns, text))

@@ -1,0 +1,288 @@
+"""The host's end of the wire, without any input or output of its own.
+
+Bytes from the pod go into `receive`, which returns messages; what is to be sent is taken from
+`outgoing`. Both are told the time. Nothing here waits, sleeps or opens anything, so that hours of
+broken links can be played through in a moment.
+
+Towards the pod, sequenced frames are repeated until they are acknowledged (go-back-N: the pod
+accepts in order only and keeps nothing out of order, which costs it no memory). A pod's reader
+blocks until it has all bytes a header promised; if bytes were lost it would wait for the next
+frame's, so when nothing is acknowledged for a while, padding goes first to let it drain.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dreampods.firmware.dreampod import wire
+
+WINDOW_FRAMES = 12  # in flight; bounds what a STOP can have in front of it
+RESEND_AFTER_NS = 100_000_000
+RESEND_AFTER_MOST_NS = 400_000_000
+REPEAT_NOT_WITHIN_NS = 20_000_000  # answers to one loss come in a bunch; repeat once
+
+_PADDING = bytes(wire.MAX_FRAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Dictionary:
+    """What the pod says it is."""
+
+    nonce: int
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReply:
+    """When a probe reached the pod and left it again, by the pod's 32-bit clock."""
+
+    probe: int
+    received_us: int
+    answered_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """How far the pod has come, and what room it has for sound."""
+
+    boot_id: int
+    next_seq: int
+    free_slots: int
+    state: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Samples `first` … `first + count - 1` of a stream; sample `stamp_counter` was taken at `stamp_us`."""
+
+    stream: int
+    count: int
+    first: int
+    stamp_counter: int
+    stamp_us: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The pod's counters, by the names in `wire.STATS_FIELDS`."""
+
+    values: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened on the pod."""
+
+    kind: int
+    value: int
+    pod_us: int
+    text: str
+
+
+Message = Dictionary | ProbeReply | Ack | Block | Stats | Event
+
+
+def build_frame(kind: int, payload: bytes, seq: int = 0, epoch: int = 0) -> bytes:
+    """One whole frame."""
+    frame = bytearray(wire.HEADER_BYTES)
+    wire.put_header(frame, kind, seq, len(payload), epoch)
+    frame += payload
+    return bytes(frame + struct.pack("<I", zlib.crc32(frame)))
+
+
+@dataclass(slots=True)
+class _Sent:
+    kind: int
+    frame: bytes
+
+
+class Protocol:
+    """One link. `epoch` is 0 until the pod has introduced itself."""
+
+    def __init__(self) -> None:
+        self.corrupt = 0  # headers or frames from the pod that failed their check
+        self.skipped_bytes = 0
+        self.lost_frames = 0  # gaps in the pod's frame numbers
+        self.repeated = 0  # frames sent again
+        self.epoch = 0
+        self.free_slots = 0
+        self._held = bytearray()
+        self._next_rx: int | None = None
+        self._parts: dict[int, bytes] = {}
+        self._reset_sending()
+
+    def _reset_sending(self) -> None:
+        self._urgent: list[bytes] = []
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._flying: deque[_Sent] = deque()
+        self._base = 0  # sequence number of the oldest frame in flight
+        self._progress_ns = 0
+        self._repeated_ns = 0
+        self._patience_ns = RESEND_AFTER_NS
+        self._repeat = False
+
+    # --- out ---------------------------------------------------------------------------------
+
+    def hello(self, nonce: int) -> None:
+        """Begin anew: whatever was under way is forgotten, on both sides."""
+        self._reset_sending()
+        self.epoch = 0
+        self._parts.clear()
+        self._urgent.append(build_frame(wire.HELLO, struct.pack("<I", nonce)))
+
+    def probe(self, probe: int) -> bytes:
+        """The frame of a clock probe, to be written at once by the caller, who keeps the time."""
+        return build_frame(wire.PROBE, struct.pack("<I", probe))
+
+    def send(self, kind: int, payload: bytes = b"") -> None:
+        """Queue a sequenced frame."""
+        self._waiting.append((kind, payload))
+
+    def stop(self) -> None:
+        """Silence the pod: ahead of everything, and nothing of the stream is sent any more."""
+        self._waiting = deque(item for item in self._waiting if item[0] != wire.CHUNK)
+        self._urgent.append(build_frame(wire.STOP, b"", 0, self.epoch))
+
+    @property
+    def backlog(self) -> int:
+        """Sequenced frames not yet acknowledged."""
+        return len(self._waiting) + len(self._flying)
+
+    def outgoing(self, now_ns: int) -> bytes:
+        """The bytes to write now; empty if there is nothing to say."""
+        out = bytearray().join(self._urgent)
+        self._urgent.clear()
+        if not self.epoch:
+            return bytes(out)
+        if self._flying and now_ns - self._progress_ns > self._patience_ns:
+            out += _PADDING
+            self._repeat = True
+            self._progress_ns = now_ns
+            self._patience_ns = min(2 * self._patience_ns, RESEND_AFTER_MOST_NS)
+        if self._repeat and now_ns - self._repeated_ns > REPEAT_NOT_WITHIN_NS:
+            self._repeat = False
+            self._repeated_ns = now_ns
+            self.repeated += len(self._flying)
+            for sent in self._flying:
+                out += sent.frame
+        chunks = sum(sent.kind == wire.CHUNK for sent in self._flying)
+        while self._waiting and len(self._flying) < WINDOW_FRAMES:
+            kind, payload = self._waiting[0]
+            if kind == wire.CHUNK:
+                if chunks >= self.free_slots:
+                    break
+                chunks += 1
+            self._waiting.popleft()
+            if not self._flying:
+                self._progress_ns = now_ns
+            seq = (self._base + len(self._flying)) & 0xFFFF
+            frame = build_frame(kind, payload, seq, self.epoch)
+            self._flying.append(_Sent(kind, frame))
+            out += frame
+        return bytes(out)
+
+    def _acknowledge(self, ack: Ack, now_ns: int) -> None:
+        self.free_slots = ack.free_slots
+        done = (ack.next_seq - self._base) & 0xFFFF
+        if done == 0:
+            # Said without progress while frames are out: the pod saw one that was not the next
+            self._repeat = bool(self._flying)
+        elif done <= len(self._flying):
+            for _ in range(done):
+                self._flying.popleft()
+            self._base = ack.next_seq
+            self._progress_ns = now_ns
+            self._patience_ns = RESEND_AFTER_NS
+
+    # --- in ----------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now_ns: int) -> list[Message]:
+        """Take bytes as they came; returns the messages that are whole by now."""
+        self._held += data
+        messages: list[Message] = []
+        for frame in self._frames():
+            message = self._open(frame, now_ns)
+            if message is not None:
+                messages.append(message)
+        return messages
+
+    def _frames(self) -> Iterator[bytes]:
+        held = self._held
+        at = 0
+        while len(held) - at >= wire.HEADER_BYTES:
+            if not wire.header_ok(held[at : at + wire.HEADER_BYTES]):
+                if held[at] == wire.MAGIC:
+                    self.corrupt += 1
+                following = held.find(wire.MAGIC, at + 1)
+                following = len(held) if following < 0 else following
+                self.skipped_bytes += following - at
+                at = following
+                continue
+            length = wire.HEADER_BYTES + wire.payload_length(held[at:]) + wire.CRC_BYTES
+            if len(held) - at < length:
+                break
+            frame = bytes(held[at : at + length])
+            if zlib.crc32(frame) != wire.CRC_RESIDUE:
+                # Only the magic byte is skipped: a whole frame may begin inside the broken one
+                self.corrupt += 1
+                self.skipped_bytes += 1
+                at += 1
+                continue
+            at += length
+            yield frame
+        del held[:at]
+
+    def _open(self, frame: bytes, now_ns: int) -> Message | None:
+        kind, seq, epoch = frame[1], frame[2] | frame[3] << 8, frame[6]
+        if self._next_rx is not None and (self.epoch == epoch or not self.epoch):
+            self.lost_frames += (seq - self._next_rx) & 0xFFFF
+        self._next_rx = (seq + 1) & 0xFFFF
+        payload = frame[wire.HEADER_BYTES : -wire.CRC_BYTES]
+        try:
+            message = self._decode(kind, epoch, payload)
+        except (struct.error, ValueError):
+            self.corrupt += 1
+            return None
+        if isinstance(message, Ack) and epoch == self.epoch:
+            self._acknowledge(message, now_ns)
+        return message
+
+    def _decode(self, kind: int, epoch: int, payload: bytes) -> Message | None:
+        if kind == wire.BLOCK:
+            head = struct.unpack_from(wire.BLOCK_HEAD, payload)
+            return Block(*head, payload[wire.BLOCK_HEAD_BYTES :])
+        if kind == wire.ACK:
+            return Ack(*struct.unpack(wire.ACK_FORMAT, payload))
+        if kind == wire.PROBE_REPLY:
+            return ProbeReply(*struct.unpack(wire.PROBE_REPLY_FORMAT, payload))
+        if kind == wire.STATS:
+            values = struct.unpack(wire.STATS_FORMAT, payload)
+            return Stats(dict(zip(wire.STATS_FIELDS, values, strict=True)))
+        if kind == wire.EVENT:
+            head = struct.unpack_from(wire.EVENT_HEAD, payload)
+            return Event(*head, payload[struct.calcsize(wire.EVENT_HEAD) :].decode(errors="replace"))
+        if kind == wire.DICTIONARY:
+            return self._gather(epoch, payload)
+        return None
+
+    def _gather(self, epoch: int, payload: bytes) -> Dictionary | None:
+        nonce, part, parts = struct.unpack_from(wire.DICTIONARY_HEAD, payload)
+        if part == 0:
+            self._parts.clear()
+        self._parts[part] = payload[struct.calcsize(wire.DICTIONARY_HEAD) :]
+        if len(self._parts) < parts:
+            return None
+        text = b"".join(self._parts[i] for i in range(parts) if i in self._parts)
+        self._parts.clear()
+        content = json.loads(text)
+        if not isinstance(content, dict):
+            raise ValueError("a dictionary that is none")
+        self.epoch = epoch
+        return Dictionary(nonce, content)

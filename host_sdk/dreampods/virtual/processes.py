@@ -1,0 +1,80 @@
+"""Virtual pods for a fleet: starts their supervisor, and says where their ports are."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from dreampods.errors import LinkError
+
+_START_WITHIN_S = 120.0
+_LINE_LIMIT = 1 << 20
+
+
+class VirtualPods:
+    """`count` virtual pods in a process of their own, which outlives us long enough to fall silent."""
+
+    def __init__(self, count: int, *, recordings: Path | None = None, folder: Path | None = None) -> None:
+        self.count = count
+        self._recordings = recordings
+        self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="dreampods-")
+        self.folder = folder or Path(self._temporary.name if self._temporary else ".")
+        self.pods: list[dict[str, Any]] = []
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def credits(self) -> list[str]:
+        """Whose recordings the sleepers are, one line each."""
+        lines = []
+        for pod in self.pods:
+            tape = Path(pod["folder"]) / "tape" / "tape.json"
+            lines.append(f"{pod['name']}: {json.loads(tape.read_text())['credit']}")
+        return lines
+
+    async def start(self) -> list[str]:
+        """Power on; returns the ports.
+
+        Raises:
+            LinkError, RecordingError: what is missing for it.
+        """
+        wanted = {
+            "count": self.count,
+            "folder": str(self.folder.resolve()),
+            "recordings": str(self._recordings.resolve()) if self._recordings else None,
+        }
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "dreampods.virtual.supervisor",
+            json.dumps(wanted),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=_LINE_LIMIT,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), _START_WITHIN_S)
+        except TimeoutError:
+            raise LinkError(f"the virtual pods did not start within {_START_WITHIN_S:.0f} s") from None
+        answer = json.loads(line) if line.strip() else {"error": "the virtual pods did not start"}
+        if "error" in answer:
+            raise LinkError(answer["error"])
+        self.pods = answer["pods"]
+        return [str(pod["port"]) for pod in self.pods]
+
+    async def close(self) -> None:
+        """Power off."""
+        if self._process is not None and self._process.returncode is None:
+            assert self._process.stdin is not None
+            with contextlib.suppress(ConnectionError):
+                self._process.stdin.write(b"off\n")
+                await self._process.stdin.drain()
+            await self._process.wait()
+        if self._temporary is not None:
+            self._temporary.cleanup()
