@@ -185,13 +185,13 @@ class Link:
         self._ack_now = False
         self.send(wire.ACK, 9)
 
-    def event(self, kind, value, ticks, text=b""):
+    def event(self, kind, ticks):
         """Tell the host that something happened at pod time `ticks`."""
-        tx = self.tx
-        struct.pack_into(wire.EVENT_HEAD, tx, 8, kind, value, 0)
-        self._clock.put(tx, 16, ticks)
-        tx[20 : 20 + len(text)] = text
-        self.send(wire.EVENT, 12 + len(text))
+        self.tx[8] = kind
+        for i in range(9, 12):
+            self.tx[i] = 0
+        self._clock.put(self.tx, 12, ticks)
+        self.send(wire.EVENT, 8)
 
     def send_dictionary(self, text):
         """Answer a HELLO: the nonce it brought, then the self-description in as many parts as it takes."""

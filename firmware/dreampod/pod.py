@@ -104,8 +104,6 @@ class Pod:
         self._second = ticks_us()
         self._turn = self._second
         self._loop_worst_us = 0
-        self._late = 0
-        self._underruns = 0
         self._state = wire.STATE_IDLE
 
     def _describe(self):
@@ -172,7 +170,7 @@ class Pod:
         now = self.clock.now(ticks_us())
         for stream in self.streams:
             stream.step(self.link, self.clock)
-        self._tell_changes(now)
+        self._tell_state(now)
         if ticks_diff(now, self._second) >= _SECOND_US:
             self._second = now
             self._send_stats(now)
@@ -181,25 +179,18 @@ class Pod:
         if turn > self._loop_worst_us:
             self._loop_worst_us = turn
 
-    def _tell_changes(self, now):
-        sound, link = self.sound, self.link
-        if sound.late != self._late:
-            self._late = sound.late
-            link.event(wire.EVENT_LATE, sound.late_us, now)
-        if sound.underruns != self._underruns:
-            self._underruns = sound.underruns
-            link.event(wire.EVENT_UNDERRUN, sound.underruns, now)
-        state = sound.state
+    def _tell_state(self, now):
+        state = self.sound.state
         if state != self._state:
             if state == wire.STATE_STOPPED:
-                link.event(wire.EVENT_STOPPED, 0, now)
+                self.link.event(wire.EVENT_STOPPED, now)
             elif self._state == wire.STATE_HOST_LOST:
-                link.event(wire.EVENT_HOST_FOUND, 0, now)
+                self.link.event(wire.EVENT_HOST_FOUND, now)
             self._state = state
 
     def _send_stats(self, now):
         sound, link, values = self.sound, self.link, self._values
-        peak, mean_square = sound.second()
+        sound.second()
         overflows = 0
         for stream in self.streams:
             overflows += stream.overflows
@@ -217,8 +208,8 @@ class Pod:
         values[13] = sound.underruns
         values[14] = sound.slips
         values[15] = sound.buffered_us()
-        values[16] = peak
-        values[17] = mean_square
+        values[16] = sound.peak
+        values[17] = sound.mean_square
         values[18] = sound.ceiling_hits
         values[19] = self._loop_worst_us
         values[20] = gc.mem_free()

@@ -82,8 +82,10 @@ class Sound:
 
         self.chunks = 0
         self.late = 0
-        self.late_us = 0
         self.late_worst_us = 0
+        self._late_worst_us = 0
+        self.peak = 0
+        self.mean_square = 0
         self.underruns = 0
         self.slips = 0
         self.ceiling_hits = 0
@@ -94,7 +96,7 @@ class Sound:
     def begin(self):
         """Start the I2S. From here on it feeds itself."""
         self._i2s.irq(self._on_refilled)
-        self._cursor = ticks_add(ticks_us(), self._dma_us)
+        self._cursor = ticks_add(ticks_us(), self._dma_us + self._buffer_us)
         self._i2s.write(self._buffer)
 
     # --- what the host asks for --------------------------------------------------------------
@@ -128,9 +130,8 @@ class Sound:
         late_us = ticks_diff(self._cursor, ticks)
         if late_us > 0:
             self.late += 1
-            self.late_us = late_us
-            if late_us > self.late_worst_us:
-                self.late_worst_us = late_us
+            if late_us > self._late_worst_us:
+                self._late_worst_us = late_us
             if late_us * self._rate_khz >= frames * 1000:
                 return True  # nothing of it can be heard any more
         slot = self._put % self.slots
@@ -302,13 +303,14 @@ class Sound:
     # --- what the host is told ---------------------------------------------------------------
 
     def second(self):
-        """Peak (0..32767) and mean square (units of 65536) since the last call."""
+        """Bring `peak` (0..32767), `mean_square` (units of 65536) and `late_worst_us` to the last second."""
         meter = self._meter
-        peak = meter[_PEAK]
+        self.peak = meter[_PEAK]
         meter[_PEAK] = 0
         self.ceiling_hits += meter[_HELD]
         meter[_HELD] = 0
-        mean_square = self._second_energy // max(1, self._second_buffers)
+        self.mean_square = self._second_energy // max(1, self._second_buffers)
         self._second_energy = 0
         self._second_buffers = 0
-        return peak, mean_square
+        self.late_worst_us = self._late_worst_us
+        self._late_worst_us = 0

@@ -51,12 +51,12 @@ PROBE_REPLY = const(0x82)  # id u32, received pod_us u32, answered pod_us u32
 ACK = const(0x83)  # boot_id u32, next seq u16, free chunk slots u16, state u8
 BLOCK = const(0x84)  # BLOCK_HEAD, then samples as the dictionary describes them
 STATS = const(0x85)  # one u32 for each name in STATS_FIELDS
-EVENT = const(0x86)  # kind u8, 3 spare, value u32, pod_us u32, then text
+EVENT = const(0x86)  # kind u8, 3 spare, pod_us u32
 
 DICTIONARY_HEAD = "<IBB"
 PROBE_REPLY_FORMAT = "<III"
 ACK_FORMAT = "<IHHB"
-EVENT_HEAD = "<BxxxII"
+EVENT_FORMAT = "<BxxxI"
 
 # stream u8, spare u8, samples u16, counter of the first u32; then a pair that ties the sample
 # counter to the pod's clock: counter u32, pod_us u32. The host regresses over the pairs.
@@ -78,7 +78,7 @@ STATS_FIELDS = (
     "sensor_errors",
     "chunks",  # sound chunks played
     "late",  # chunks that came after their time and were dropped
-    "late_worst_us",
+    "late_worst_us",  # by how much, at worst in the last second
     "underruns",  # times an open stream had nothing to play
     "i2s_slips",  # times the I2S ran dry, so that its time line moved
     "buffered_us",  # sound waiting to be played
@@ -99,12 +99,8 @@ STATE_HOST_LOST = const(2)
 STATE_STOPPED = const(3)
 
 # EVENT kinds
-EVENT_LATE = const(1)  # value: by how many microseconds a chunk was late
-EVENT_HOST_LOST = const(2)  # value: microseconds since the host was last heard
-EVENT_HOST_FOUND = const(3)
-EVENT_STOPPED = const(4)
-EVENT_SENSOR = const(5)  # text: which part, and which wire to look at
-EVENT_UNDERRUN = const(6)
+EVENT_HOST_FOUND = const(1)  # the pod had given the host up, and hears it again
+EVENT_STOPPED = const(2)
 
 # Sample formats a dictionary may name, with the bytes a value takes
 SAMPLE_BYTES = {"u16": 2, "i16": 2, "i24be": 3}

@@ -204,8 +204,7 @@ class Pod:
             self._check_boot(message.boot_id, now_ns)
         elif isinstance(message, Stats):
             if self._check_boot(message.values["boot_id"], now_ns):
-                self.stats = message.values
-                self._loudest = max(self._loudest, message.values["peak"])
+                self._take_stats(message.values, now_ns)
         elif isinstance(message, Event):
             self._take_event(message, now_ns)
 
@@ -260,12 +259,19 @@ class Pod:
             self._tell("fault", now_ns, str(fault))
         self._tell("ready" if first else "returned", now_ns, "boot %08x" % self.boot_id)
 
+    def _take_stats(self, values: dict[str, int], now_ns: int) -> None:
+        late = values["late"] - self.stats.get("late", 0)
+        if late:
+            text = f"{late} chunks of sound, by up to {values['late_worst_us'] / 1000:.1f} ms"
+            self._tell("late", now_ns, text)
+        underruns = values["underruns"] - self.stats.get("underruns", 0)
+        if underruns:
+            self._tell("underrun", now_ns, f"{underruns} times nothing was there to play")
+        self.stats = values
+        self._loudest = max(self._loudest, values["peak"])
+
     def _take_event(self, event: Event, now_ns: int) -> None:
-        if event.kind == wire.EVENT_LATE:
-            self._tell("late", now_ns, f"a chunk came {event.value} µs late and was dropped")
-        elif event.kind == wire.EVENT_UNDERRUN:
-            self._tell("underrun", now_ns, f"nothing to play, for the {event.value}. time")
-        elif event.kind == wire.EVENT_STOPPED:
+        if event.kind == wire.EVENT_STOPPED:
             self._tell("stopped", now_ns, "silent until the next stream")
         elif event.kind == wire.EVENT_HOST_FOUND:
             self._tell("host-lost", now_ns, "the pod had not heard us, and went to its own bed")

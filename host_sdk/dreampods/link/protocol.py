@@ -81,9 +81,7 @@ class Event:
     """Something that happened on the pod."""
 
     kind: int
-    value: int
     pod_us: int
-    text: str
 
 
 Message = Dictionary | ProbeReply | Ack | Block | Stats | Event
@@ -266,8 +264,7 @@ class Protocol:
             values = struct.unpack(wire.STATS_FORMAT, payload)
             return Stats(dict(zip(wire.STATS_FIELDS, values, strict=True)))
         if kind == wire.EVENT:
-            head = struct.unpack_from(wire.EVENT_HEAD, payload)
-            return Event(*head, payload[struct.calcsize(wire.EVENT_HEAD) :].decode(errors="replace"))
+            return Event(*struct.unpack(wire.EVENT_FORMAT, payload))
         if kind == wire.DICTIONARY:
             return self._gather(epoch, payload)
         return None

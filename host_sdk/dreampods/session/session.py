@@ -30,12 +30,13 @@ from .moment import Moment, PodMoment
 from .record import Record
 from .room import MOMENT_S, Room
 
-LEAD_S = 0.7
+LEAD_S = 0.85
 _TURN_S = 0.01
 _PAIRS_EVERY_S = 1.0
 _MOMENTS_KEPT = 50  # for a listener who is slow; the record has them all
 _BLOCKS_AT_ONCE = 8  # then the link has its turn
 _SLOW_S = 0.25
+_LAST_COUNT_S = 1.2
 
 
 class Session:
@@ -155,6 +156,7 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._ended_s = self.session_s
         if kind is not None:
             reason = "interrupted" if kind in (asyncio.CancelledError, KeyboardInterrupt) else str(error)
             with contextlib.suppress(DreampodsError):
@@ -169,6 +171,8 @@ class Session:
         for feed in self._feeds:
             feed.close()
         self.fleet.flush()
+        if kind is None:
+            await asyncio.sleep(_LAST_COUNT_S)  # the pods count once a second
         try:
             with contextlib.suppress(DreampodsError):
                 self._event("end")
@@ -300,7 +304,7 @@ class Session:
         orders = np.array(self._orders) if self._orders else np.full((1, 2), math.nan)
         order, chance = orders.mean(axis=0)
         return {
-            "seconds": round(min(max(self.session_s, 0.0), self.seconds), 3),
+            "seconds": round(min(max(self._ended_s, 0.0), self.seconds), 3),
             "scene": self.scene.name,
             "started": self._started.isoformat(timespec="seconds"),
             "stopped": self.gate.stopped,

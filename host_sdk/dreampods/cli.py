@@ -1,0 +1,172 @@
+"""The command line: `dreampods run`, `sim`, `scenes`, `report`.
+
+Every mistake a user can make ends in one line on stderr and exit code 1; Ctrl-C stops the sound, keeps
+the record and exits with 130.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import signal
+import sys
+from pathlib import Path
+
+from dreampods.dreamscape import load_scene, scene_names
+from dreampods.errors import DreampodsError
+from dreampods.firmware.dreampod import VERSION
+from dreampods.fleet import open_pods
+from dreampods.guardian import load_consent
+from dreampods.recording import write_report
+from dreampods.session import Session
+from dreampods.virtual.sim import simulate
+
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of `dreampods`."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except DreampodsError as error:
+        print(f"dreampods: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # Whoever read our output has enough of it
+        sys.stderr.close()
+        raise SystemExit(1) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dreampods", description="Many sleepers, one dreamscape.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"dreampods {VERSION}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="hold a session",
+        description="Hold a session: play SCENE to the pods, follow their sleepers, keep a record.",
+        epilog=(
+            "A consent file names who lies in each pod and what they agree to: [participant.pod-1]"
+            ' name = "A. N." uses = ["sense", "record", "share"]. Real pods need one; virtual pods play'
+            " published recordings."
+        ),
+    )
+    run.add_argument("scene", metavar="SCENE", help="a scene's name, or the path of a scene file")
+    run.add_argument(
+        "--pods",
+        default="virtual:8",
+        metavar="PODS",
+        help="ports separated by commas, or virtual:N (default: virtual:8)",
+    )
+    run.add_argument("--seconds", type=_seconds, metavar="N", help="how long (default: as the scene says)")
+    run.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder for the record (default: out/SCENE-TIME)"
+    )
+    run.add_argument("--consent", type=Path, metavar="FILE", help="who agreed to what")
+    run.add_argument(
+        "--recordings",
+        type=Path,
+        metavar="DIR",
+        help="for virtual pods: what their sleepers play (default: recordings from published packages)",
+    )
+    run.set_defaults(command=_run)
+
+    sim = commands.add_parser(
+        "sim",
+        help="start virtual pods",
+        description="Start N virtual pods and print their ports, for any program to open. Ctrl-C ends them.",
+    )
+    sim.add_argument("count", type=int, metavar="N", help="how many, 1 to 64")
+    sim.add_argument("--out", type=Path, metavar="DIR", help="where they keep their files (default: temporary)")
+    sim.add_argument("--recordings", type=Path, metavar="DIR", help="what their sleepers play")
+    sim.set_defaults(command=_sim)
+
+    scenes = commands.add_parser("scenes", help="list the scenes that come with dreampods")
+    scenes.set_defaults(command=_scenes)
+
+    report = commands.add_parser(
+        "report", help="write the report of a session's folder anew, also of one that was cut short"
+    )
+    report.add_argument("folder", type=Path, metavar="DIR")
+    report.set_defaults(command=_report)
+    return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= 12 * 3600:
+        raise argparse.ArgumentTypeError("from 1 to 43200 seconds")
+    return seconds
+
+
+def _run(options: argparse.Namespace) -> None:
+    # Everything that can be wrong is looked at before a pod is touched
+    scene = load_scene(options.scene)
+    consent = load_consent(options.consent) if options.consent else None
+    now = datetime.datetime.now()
+    out = options.out or Path("out") / f"{scene.name}-{now:%Y%m%d-%H%M%S}"
+
+    async def hold() -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        with _live_view() as view:
+            view.say("waking the pods …")
+            async with (
+                open_pods(options.pods, recordings=options.recordings, folder=out / "pods") as fleet,
+                Session(fleet, scene, out, seconds=options.seconds, consent=consent) as session,
+            ):
+                async for moment in session:
+                    view.show(session, moment)
+
+    interrupted = False
+    try:
+        asyncio.run(hold())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        interrupted = True
+    if not (out / "session.json").exists():
+        raise SystemExit(INTERRUPTED)
+    _tell(out, interrupted)
+    if interrupted:
+        raise SystemExit(INTERRUPTED)
+
+
+def _live_view():  # type: ignore[no-untyped-def]
+    try:
+        from dreampods.session.live import LiveView
+    except ImportError:
+        raise DreampodsError("the terminal view needs rich: pip install 'dreampods[console]'") from None
+    return LiveView()
+
+
+def _tell(out: Path, interrupted: bool) -> None:
+    """Write the report, and say where to listen and look."""
+    if interrupted:
+        print("stopped; what was recorded until then is kept", file=sys.stderr)
+    report = write_report(out)
+    print(f"listen   {out / 'mix' / 'collective.flac'}")
+    print(f"         {out / 'mix'}/<pod>.flac, what each sleeper heard")
+    print(f"look     {report}")
+    print(f"analyse  {out / 'streams.xdf'}  {out / 'session.json'}  {out / 'events.jsonl'}")
+
+
+def _sim(options: argparse.Namespace) -> None:
+    simulate(options.count, options.out, options.recordings)
+
+
+def _scenes(_options: argparse.Namespace) -> None:
+    for name in scene_names():
+        scene = load_scene(name)
+        print(f"{name:12} {scene.seconds:5.0f} s  {scene.description}")
+
+
+def _report(options: argparse.Namespace) -> None:
+    print(write_report(options.folder))
