@@ -47,6 +47,9 @@ class Sound:
         self._ring_us = spec["ring_frames"] * 1000 // self._rate_khz
         self._dma_us = spec["dma_frames"] * 1000 // self._rate_khz
         self._latency_us = self._ring_us + self._dma_us
+        # Into an empty ring: two halves of the DMA, and up to one more until the next interrupt. At
+        # its most, because only what is too late gets corrected.
+        self._empty_us = self._dma_us * 3 // 2
         self._ceiling = limits["peak"]
         self._buffer = bytearray(self._samples * 2)
         self._scratch = bytearray(self._samples * 2)
@@ -96,7 +99,7 @@ class Sound:
     def begin(self):
         """Start the I2S. From here on it feeds itself."""
         self._i2s.irq(self._on_refilled)
-        self._cursor = ticks_add(ticks_us(), self._dma_us + self._buffer_us)
+        self._cursor = ticks_add(ticks_us(), self._empty_us + self._buffer_us)
         self._i2s.write(self._buffer)
 
     # --- what the host asks for --------------------------------------------------------------
@@ -171,7 +174,7 @@ class Sound:
         if ticks_diff(now, self._cursor) > 0:
             # What is to be written next should be playing already: the ring ran dry
             self.slips += 1
-            self._cursor = ticks_add(now, self._dma_us)
+            self._cursor = ticks_add(now, self._empty_us)
         elif waited * 4 > self._buffer_us * 3:  # it had to wait for room, so the ring is full
             early = ticks_diff(self._cursor, now) - self._latency_us
             if early > 0:

@@ -10,11 +10,12 @@ import crystal
 _CHANNELS = 4
 _RESET_REGISTERS = bytes((0x3C, 0x96, 0xC0, 0x60, 0x00) + (0x61,) * 4)
 _PERIODS_NS = {0x96: 4_000_000, 0x95: 2_000_000, 0x94: 1_000_000}
-_IDLE = 1 << 60
 
 
 class ADS1299Model:
     """Driven by `clock_in` and `clock_out` while selected; `ready()` is its DRDY line falling."""
+
+    wake = crystal.NEVER
 
     def __init__(self, tape, columns, ready):
         self._tape = tape
@@ -24,7 +25,7 @@ class ADS1299Model:
         self._frame = bytearray(3 + 3 * _CHANNELS)
         self._frame[0] = 0xC0  # status begins 1100b
         self._due_ns = 0
-        self.due = _IDLE
+        self.due = crystal.NEVER
         self._reset()
 
     def _reset(self):
@@ -32,7 +33,7 @@ class ADS1299Model:
         self._continuous = True  # the power-up mode
         self._converting = False
         self._reply = b""
-        self.due = _IDLE
+        self.due = crystal.NEVER
 
     def clock_in(self, data):
         command = data[0]

@@ -19,6 +19,12 @@ START = _settings["ticks_start"]  # what the ticks read at power-on
 EPOCH_US = _settings["epoch_us"]  # true time at which the sleeper's recordings began
 BOOT_US = utime.ticks_us()
 
+with open("power-on.json", "w") as _file:  # for those who check what the pod says of its clock
+    json.dump({"true_us": BOOT_US, "ticks": START, "ppb": PPB}, _file)
+
+NEVER = 1 << 60
+_LONGEST_SLEEP_US = 10_000
+
 _sources = []
 _running = False
 _frozen = -1
@@ -43,8 +49,20 @@ def since_epoch_us():
 
 
 def attach(source):
-    """Add a source of interrupts: `due` is the count of the next one, `fire()` runs it."""
+    """Add a source of interrupts: `due` is the count of the next one, `fire()` runs it.
+
+    `wake` is the count at which it next calls something that would end an idle processor's sleep.
+    """
     _sources.append(source)
+
+
+def wake():
+    """The count at which the next callback comes."""
+    first = counted() + _LONGEST_SLEEP_US
+    for source in _sources:
+        if source.wake < first:
+            first = source.wake
+    return first
 
 
 def service():

@@ -96,6 +96,8 @@ def _edge(number, trigger):
 class Timer:
     """A periodic timer, with soft or hard callback."""
 
+    wake = crystal.NEVER
+
     ONE_SHOT = 0
     PERIODIC = 1
 
@@ -118,6 +120,7 @@ class WDT:
     """Looked at whenever interrupts run; a loop that neither waits nor looks at the clock escapes it."""
 
     _CHECK_US = 100_000
+    wake = crystal.NEVER
 
     def __init__(self, id=0, timeout=5000):
         self._timeout_us = timeout * 1000
@@ -215,6 +218,7 @@ class I2S:
         self._source = None
         self._source_at = 0
         self._source_bytes = 0
+        self.wake = crystal.NEVER
         self._callback = None
         self._period_us = self._HALF_BYTES // frame_bytes * 1_000_000 // rate
         self._played = bytearray(self._FILE_HALVES * self._HALF_BYTES)
@@ -249,7 +253,13 @@ class I2S:
         self._source = buf
         self._source_at = 0
         self._source_bytes = len(buf)
+        self._expect()
         return len(buf)
+
+    def _expect(self):
+        """When the pending write will be all in: a full ring makes room for one half per interrupt."""
+        halves = (self._source_bytes - self._source_at + self._HALF_BYTES - 1) // self._HALF_BYTES
+        self.wake = self.due + (halves - 1) * self._period_us
 
     def fire(self):
         self.due += self._period_us
@@ -278,6 +288,7 @@ class I2S:
         self._source_at += count
         if self._source_at == self._source_bytes:
             self._source = None
+            self.wake = crystal.NEVER
             micropython.schedule(self._callback, self)
 
 

@@ -2,9 +2,8 @@
 
 import crystal
 import uselect
+import utime
 from uselect import POLLERR, POLLHUP, POLLIN, POLLOUT  # noqa: F401
-
-_SLICE_MS = 10  # well inside the depth of the I2S ring
 
 
 class poll:
@@ -22,11 +21,16 @@ class poll:
         crystal.service()
         until = crystal.counted() + timeout_ms * 1000
         while True:
-            left_ms = (until - crystal.counted() + 999) // 1000
-            for _ in self._poll.ipoll(max(0, min(left_ms, _SLICE_MS))):
+            now = crystal.counted()
+            wait_us = min(until, crystal.wake()) - now
+            for _ in self._poll.ipoll(max(0, wait_us // 1000)):
                 return self._ready
+            # An interrupt wakes a chip to the microsecond; poll knows milliseconds only
+            rest_us = wait_us - (crystal.counted() - now)
+            if rest_us > 0:
+                utime.sleep_us(min(rest_us, 1000))
             crystal.service()
-            if left_ms <= 0:
+            if crystal.counted() >= until:
                 return ()
 
     def poll(self, timeout_ms=-1):

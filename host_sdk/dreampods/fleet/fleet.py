@@ -34,7 +34,10 @@ class _Line:
         self.port = SerialPort(self.pod.port, self._on_bytes, self._on_gone)
 
     def _on_bytes(self, data: bytes) -> None:
-        self.pod.receive(data, time.monotonic_ns())
+        now_ns = time.monotonic_ns()
+        self.pod.receive(data, now_ns)
+        if self.port is not None:  # an acknowledgement may have made room for more
+            self.port.write(self.pod.outgoing(now_ns))
 
     def _on_gone(self, reason: str) -> None:
         self.port = None

@@ -1,13 +1,29 @@
 """One sleeper's body, as their pod's sensors tell it: breath, pulse and the bands of the EEG.
 
-Each rhythm is followed by a resonator whose centre moves slowly to where the rhythm is. It knows
-the phase at the last sample; the sound that follows it is heard most of a second later, so phases
-are asked for *at a time*, and counted on to there with the rhythm's own frequency.
+How a rhythm is found. Every rate that a body may have is a candidate, a tenth or less from the next.
+For each, the sum of an offset, a sinusoid and its second harmonic is fitted to the recent past by
+least squares, with weights that fall exponentially (a floating-mean Lomb-Scargle periodogram,
+Zechmeister & Kuerster 2009, kept up to date sample by sample). Three things follow from the fit
+being exact, missing samples and the first seconds included:
+
+- A sensor's offset is fitted, not filtered away, so nothing has to settle. Breath is believed
+  after about one cycle.
+- Harmonics are no rates of their own: a pulse and its dicrotic wave belong together, and the
+  candidate that explains both wins over the one that explains the second. The reverse mistake,
+  half the true rate, is ruled out by not counting a harmonic beyond the strength of its fundamental.
+- What is left over tells how likely each candidate is. The likelihoods, times how common a rate is
+  among people at rest, make the first guesses sane, and their spread lowers the confidence.
+
+Bodies are irregular (a breath differs from the next by a sixth of its length), so the rate is
+judged over a longer memory and the phase over a shorter one. The sound that follows is heard most
+of a second after the sample was taken; phases are therefore asked for *at a time*, and counted on
+to there with the rhythm's own rate.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,40 +32,108 @@ from dreampods.dreamscape.scene import Follow
 from dreampods.fleet import ClockMap, Stream
 from dreampods.resonance import ResonatorBank
 
-_BREATH_WIDTH_HZ = 0.1
-_PULSE_WIDTH_HZ = 0.3
-_FREQUENCY_MEMORY_CYCLES = 3.0
-_BASELINE_CYCLES = 4.0  # of the slowest rhythm looked for
+Floats = NDArray[np.float64]
+Complexes = NDArray[np.complex128]
+
+_HARMONICS = 2
+_RATE, _PHASE = 0, 1  # the two memories
+# A priori strength of what is sought: as many samples' worth of silence, as a share of a memory's
+# full weight, are added to what was seen. It keeps a second of signal from being "explained".
+_SILENCE = (0.05, 0.15)  # first, second harmonic
+_BESIDE_CYCLES = 0.37  # distance of candidates, in widths of the memory's spectral peak
+_AROUND = 2  # candidates on each side of the best that count as the same rhythm
+_LEAST_MISFIT = 1e-3
+_JUDGE_EVERY_S = 0.2
+_EEG_BASELINE_S = 2.0
 _RECENT_MAXIMUM_S = 60.0
 _STALE_NS = 2_000_000_000  # a rhythm whose last sample is older is not known any more
+_LOST_S = 0.5  # a jump in time that is no jitter of the clock but samples that never came
+_LONGEST_LOSS_S = 60.0  # after that nothing is remembered anyway
 
 
-class _Baseline:
-    """What a sensor's voltage hovers around: a mean that forgets, quick at first."""
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a rhythm of the body usually goes.
 
-    def __init__(self, memory_samples: float) -> None:
-        self._memory = memory_samples
-        self._count = 0
-        self._mean = 0.0
+    typical_hz, spread: middle and standard deviation (of the logarithm) of rates of people at rest.
+    rate_memory_s, phase_memory_s: over what times rate and phase are judged.
+    news_per_cycle: independent measurements that one typical cycle is worth.
+    """
 
-    def remove(self, values: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
-        for value in values[valid]:
-            self._count += 1
-            self._mean += (value - self._mean) / min(self._count, self._memory)
-        return np.where(valid, values - self._mean, 0.0)
+    typical_hz: float
+    spread: float
+    rate_memory_s: float
+    phase_memory_s: float
+    news_per_cycle: float
+
+
+# Rates at rest: 12 to 20 breaths and 50 to 90 beats a minute; memories: see tests/unit/test_body.py,
+# which measures them on sixteen recordings. Wide enough to follow a paced breath of 6 a minute.
+BREATH = Manner(0.25, 0.4, 5.0, 2.0, 3.0)
+PULSE = Manner(1.15, 0.35, 2.2, 0.7, 3.0)
+
+
+class _Past:
+    """Weighted sums over the past: all that the fits of all candidates need to know of it.
+
+    `sums` (memory, candidate, harmonic -2H..2H, 2): of e^{i harmonic w age} over the samples there
+    are, and of the same times the sample's value. Ages count backwards from the newest sample.
+    """
+
+    def __init__(self, turn: Floats, memory: Floats) -> None:
+        self._angle = np.arange(-2 * _HARMONICS, 2 * _HARMONICS + 1) * turn[:, None]
+        self._forget = -1 / memory
+        self.sums = np.zeros((len(memory), *self._angle.shape, 2), np.complex128)
+        self.power = np.zeros(len(memory))
+        self.expected = np.zeros(len(memory))  # weight there would be, had no sample been lost
+        self._prepare(1)
+
+    def _prepare(self, count: int) -> None:
+        """Make the factors for a block of `count` samples."""
+        self._count = count
+        age = np.arange(count - 1, -1, -1.0)
+        self._weight = np.exp(self._forget[:, None] * age)
+        self._kept = np.exp(self._forget * count)
+        wave = self._weight[:, None, None, :] * np.exp(1j * self._angle[:, :, None] * age)
+        self._wave = wave.reshape(-1, count)
+        self._turned = (self._kept[:, None, None] * np.exp(1j * self._angle * count))[..., None]
+
+    def add(self, values: Floats, valid: NDArray[np.bool_]) -> None:
+        """Take samples; those that are not valid are 0 in `values`."""
+        if len(values) != self._count:
+            self._prepare(len(values))
+        new = self._wave @ np.stack([valid, values], axis=1).astype(np.complex128)
+        self.sums = self.sums * self._turned + new.reshape(self.sums.shape)
+        self.power = self.power * self._kept + self._weight @ (values * values)
+        self.expected = self.expected * self._kept + self._weight.sum(axis=1)
 
 
 class Rhythm:
-    """Phase, frequency, strength and trust of one rhythm in one stream."""
+    """Phase, rate, strength and trust of one rhythm in one stream.
 
-    def __init__(self, rate_hz: float, band_hz: tuple[float, float], width_hz: float) -> None:
-        self._band_hz = band_hz
+    `hz` and `confidence` (0..1) as of the last sample; `depth` is the strength against the recent
+    maximum, 0..1. The confidence is the share of the recent variance that rhythm and
+    harmonic explain, times the likelihood that it is this rate, times the share of samples that came.
+    """
+
+    def __init__(self, rate_hz: float, band_hz: tuple[float, float], manner: Manner) -> None:
         self._rate_hz = rate_hz
-        self.hz = math.sqrt(band_hz[0] * band_hz[1])
-        self._bank = ResonatorBank(1, [self.hz], [width_hz], rate_hz)
-        self._baseline = _Baseline(_BASELINE_CYCLES / band_hz[0] * rate_hz)
-        self._last = 0j
-        self._turning = 0j  # mean rotation from sample to sample, weighted by strength
+        self._band_hz = band_hz
+        beside = 1 + _BESIDE_CYCLES / (math.pi * manner.rate_memory_s * manner.typical_hz)
+        low, high = band_hz[0] / math.sqrt(beside), band_hz[1] * math.sqrt(beside)
+        count = math.ceil(math.log(high / low) / math.log(beside)) + 1
+        self._log_hz = np.linspace(math.log(low), math.log(high), count)
+        self.hz = min(max(manner.typical_hz, band_hz[0]), band_hz[1])
+        self._prior = -0.5 * ((self._log_hz - math.log(self.hz)) / manner.spread) ** 2
+        memory = np.array([manner.rate_memory_s, manner.phase_memory_s]) * rate_hz
+        self._past = _Past(2 * math.pi / rate_hz * np.exp(self._log_hz), memory)
+        order = np.arange(-_HARMONICS, _HARMONICS + 1)
+        self._pairs = order[:, None] - order + 2 * _HARMONICS
+        silence = np.diag([(1e-9, *_SILENCE)[abs(harmonic)] for harmonic in order])
+        self._silence = memory[:, None, None] * silence
+        self._news_per_sample = manner.news_per_cycle * manner.typical_hz / rate_hz
+        self._level: float | None = None
+        self._unjudged = math.inf
         self._most = 0.0
         self._at_ns = 0.0
         self.phase = math.nan
@@ -57,28 +141,71 @@ class Rhythm:
         self.confidence = 0.0
 
     def add(self, values: NDArray[np.float32], last_ns: float) -> None:
-        """Take samples, NaN where one is missing; the last was taken at host time `last_ns`."""
+        """Take samples (n, 1), NaN where one is missing; the last was taken at host time `last_ns`."""
         column = values[:, 0].astype(np.float64)
         valid = np.isfinite(column)
-        signal = self._baseline.remove(column, valid)
-        phasors = self._bank.process(signal[:, None], valid[:, None])[:, 0, 0]
-        self._follow(phasors)
-        self.phase = float(np.angle(phasors[-1]))
-        self.confidence = float(self._bank.confidence[0, 0])
-        amplitude = float(np.abs(phasors[-1]))
-        self._most = max(amplitude, self._most * math.exp(-len(column) / self._rate_hz / _RECENT_MAXIMUM_S))
-        self.depth = amplitude / self._most if self._most else 0.0
+        if self._level is None:
+            if not valid.any():
+                return
+            self._level = float(column[valid][0])  # sums of squares stay exact near 0
+        else:
+            self._lose((last_ns - self._at_ns) * 1e-9 - len(column) / self._rate_hz)
+        self._past.add(np.where(valid, column - self._level, 0.0), valid)
         self._at_ns = last_ns
+        self._unjudged += len(column)
+        if self._unjudged >= _JUDGE_EVERY_S * self._rate_hz:
+            self._judge()
+            self._unjudged = 0
+        self._read(len(column))
 
-    def _follow(self, phasors: NDArray[np.complex128]) -> None:
-        series = np.concatenate([[self._last], phasors])
-        self._last = complex(phasors[-1])
-        forget = math.exp(-len(phasors) / self._rate_hz * self.hz / _FREQUENCY_MEMORY_CYCLES)
-        self._turning = self._turning * forget + complex(np.vdot(series[:-1], series[1:]))
-        if self.confidence > 0.2 and abs(self._turning) > 0:
-            found = float(np.angle(self._turning)) / (2 * math.pi) * self._rate_hz
-            self.hz = min(max(found, self._band_hz[0]), self._band_hz[1])
-            self._bank.retune([[self.hz]])
+    def _lose(self, lost_s: float) -> None:
+        """Let time pass of which there are no samples, as when a pod has restarted."""
+        if lost_s > _LOST_S:
+            lost = np.zeros(round(min(lost_s, _LONGEST_LOSS_S) * self._rate_hz))
+            self._past.add(lost, lost.astype(np.bool_))
+
+    def _fit(self, memory: int, which: slice) -> tuple[Complexes, Floats, float]:
+        """Phasors (candidates, harmonics -H..H), misfit of each as a share of the variance, variance."""
+        sums = self._past.sums[memory, which]
+        inner = slice(_HARMONICS, 3 * _HARMONICS + 1)
+        seen, projected = sums[:, self._pairs, 0], sums[:, inner, 1]
+        phasors = np.linalg.solve(seen + self._silence[memory], projected[..., None])[..., 0]
+        power = float(self._past.power[memory])
+        weight, total = sums[0, 2 * _HARMONICS].real
+        # What rounding leaves of a signal that does not move is no variance
+        rounding = 1e-12 * power + 1e-15
+        variance = max(power - float(total) ** 2 / max(float(weight), 1e-12), 0.0) + rounding
+        left = power - np.einsum("ch,ch->c", phasors.conj(), projected).real
+        return phasors, np.clip((left + rounding) / variance, _LEAST_MISFIT, 1.0), variance
+
+    def _judge(self) -> None:
+        """Find the likeliest candidate and those around it."""
+        phasors, misfit, variance = self._fit(_RATE, slice(None))
+        weight = float(self._past.sums[_RATE, 0, 2 * _HARMONICS, 0].real)
+        strength = 2 * np.abs(phasors[:, _HARMONICS + 1 :]) ** 2 * weight / variance
+        excess = np.maximum(strength[:, 1:].max(axis=1) - strength[:, 0], 0.0)
+        misfit = np.minimum(misfit + excess, 1.0)
+        likely = self._prior - 0.5 * weight * self._news_per_sample * np.log(misfit)
+        likely = np.exp(likely - likely.max())
+        best = int(np.argmax(likely))
+        self._here = slice(max(best - _AROUND, 0), best + _AROUND + 1)
+        here = likely[self._here].sum()
+        self._certainty = float(here / likely.sum())
+        self._share = likely[self._here] / here
+        hz = math.exp(float(self._share @ self._log_hz[self._here]))
+        self.hz = min(max(hz, self._band_hz[0]), self._band_hz[1])
+
+    def _read(self, count: int) -> None:
+        """Tell phase and strength at the newest sample."""
+        phasors, misfit, _ = self._fit(_PHASE, self._here)
+        phasor = complex(self._share @ phasors[:, _HARMONICS + 1])
+        self.phase = math.atan2(phasor.imag, phasor.real)
+        explained = 1 - float(self._share @ misfit)
+        came = float(self._past.sums[_PHASE, 0, 2 * _HARMONICS, 0].real / self._past.expected[_PHASE])
+        self.confidence = min(max(explained * self._certainty * came, 0.0), 1.0)
+        forget = math.exp(-count / self._rate_hz / _RECENT_MAXIMUM_S)
+        self._most = max(abs(phasor), self._most * forget)
+        self.depth = abs(phasor) / self._most if self._most else 0.0
 
     def at(self, host_ns: float) -> tuple[float, float]:
         """(phase, confidence) at a host time; (NaN, 0) where nothing recent is known."""
@@ -96,21 +223,24 @@ class Bands:
         low, high = np.array(list(bands_hz.values())).T
         self._rate_hz = rate_hz
         self._bank = ResonatorBank(channels, (low + high) / 2, high - low, rate_hz)
-        self._baseline = [_Baseline(2 * rate_hz) for _ in range(channels)]
+        self._memory = _EEG_BASELINE_S * rate_hz
+        self._seen = np.zeros(channels)
+        self._baseline = np.zeros(channels)
         self._most = np.zeros(len(self.names))
         self.level = np.zeros(len(self.names))
 
     def add(self, values: NDArray[np.float32]) -> None:
         """Take samples (n, channels), NaN where missing."""
+        if not len(values):
+            return
         valid = np.isfinite(values)
-        signal = np.stack(
-            [
-                baseline.remove(values[:, i].astype(np.float64), valid[:, i])
-                for i, baseline in enumerate(self._baseline)
-            ],
-            axis=1,
-        )
-        self._bank.process(signal, valid)
+        signal = np.where(valid, values, 0.0).astype(np.float64)
+        # A mean that forgets, quick at first: electrodes sit millivolts away from zero
+        new = valid.sum(axis=0)
+        self._seen = np.minimum(self._seen + new, self._memory)
+        pull = np.minimum(1.0, new / np.maximum(self._seen, 1.0))
+        self._baseline += pull * (signal.sum(axis=0) / np.maximum(new, 1) - self._baseline)
+        self._bank.process(np.where(valid, signal - self._baseline, 0.0), valid)
         amplitude = self._bank.amplitude.mean(axis=0)
         forget = math.exp(-len(values) / self._rate_hz / _RECENT_MAXIMUM_S)
         self._most = np.maximum(amplitude, self._most * forget)
@@ -128,14 +258,16 @@ class Body:
 
     def add(self, stream: Stream, values: NDArray[np.float32], mapping: ClockMap) -> None:
         """Take new samples of one of the sleeper's streams."""
+        if not len(values):
+            return
         last_ns = stream.host_ns(stream.next_number - 1, mapping)
         if stream.name == "breath":
             if self.breath is None:
-                self.breath = Rhythm(stream.rate_hz, self._follow.breath_hz, _BREATH_WIDTH_HZ)
+                self.breath = Rhythm(stream.rate_hz, self._follow.breath_hz, BREATH)
             self.breath.add(values, last_ns)
         elif stream.name == "pulse":
             if self.pulse is None:
-                self.pulse = Rhythm(stream.rate_hz, self._follow.pulse_hz, _PULSE_WIDTH_HZ)
+                self.pulse = Rhythm(stream.rate_hz, self._follow.pulse_hz, PULSE)
             self.pulse.add(values, last_ns)
         elif stream.name == "eeg":
             if self.bands is None:

@@ -1,0 +1,8 @@
+"""A session on disk: `SessionFolder` writes it, `write_report` makes it a page to read."""
+
+from dreampods.recording.audio import AudioWriter
+from dreampods.recording.folder import SessionFolder
+from dreampods.recording.report import write_report
+from dreampods.recording.xdf import XdfWriter, open_whole
+
+__all__ = ["AudioWriter", "SessionFolder", "XdfWriter", "open_whole", "write_report"]

@@ -1,0 +1,41 @@
+"""The kernel: how sleepers resonate, and how their sounds meet. C behind, numpy in and out.
+
+====================  ===========================================================================
+ResonatorBank         phase, amplitude and confidence of rhythms, sample by sample
+order_parameter       how much a group moves as one, beside what chance alone would show
+order_sums            the same as sums that several hosts can add up
+plv, PairwisePLV      phase locking of all pairs, of a stretch or over a sliding window
+plv_surrogates        what locking unrelated sleepers would show
+Kuramoto              oscillators that feel the group and their own body
+Mixer                 own sounds and the collective to one limited mix per pod
+Resampler             a mix to PCM at the rate of a pod's own crystal
+====================  ===========================================================================
+
+Everything given in is converted and checked; what cannot be used (wrong shape, nothing in it, NaN
+or infinity) raises ValueError, before any state has changed. Objects belong to one thread at a
+time; the interpreter lock is released while C works. What happens inside is told in
+csrc/resonance.h.
+"""
+
+from dreampods.resonance.kuramoto import Kuramoto
+from dreampods.resonance.mixer import Mixed, Mixer
+from dreampods.resonance.order import Order, OrderSums, order_parameter, order_sums
+from dreampods.resonance.pairwise import PairwisePLV, plv
+from dreampods.resonance.resampler import Resampler
+from dreampods.resonance.resonators import ResonatorBank
+from dreampods.resonance.surrogates import plv_surrogates
+
+__all__ = [
+    "Kuramoto",
+    "Mixed",
+    "Mixer",
+    "Order",
+    "OrderSums",
+    "PairwisePLV",
+    "Resampler",
+    "ResonatorBank",
+    "order_parameter",
+    "order_sums",
+    "plv",
+    "plv_surrogates",
+]

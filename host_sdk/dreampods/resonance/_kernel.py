@@ -1,0 +1,129 @@
+"""The door to C: the built kernel, and checked arrays on their way through it.
+
+C trusts its arguments, so every array that goes there passes `checked` (or was made here), and
+every scalar `number`, `positive`, `not_negative` or `whole`.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from dreampods.errors import DreampodsError
+
+try:
+    from dreampods._resonance import ffi, lib
+except ImportError as error:
+    raise DreampodsError(
+        f"the C kernel cannot be loaded ({error}); where a C compiler is, run: pip install -e ."
+    ) from error
+
+__all__ = [
+    "checked",
+    "ffi",
+    "lib",
+    "new",
+    "not_negative",
+    "number",
+    "pointer",
+    "positive",
+    "whole",
+]
+
+
+def checked(
+    name: str,
+    value: ArrayLike,
+    dtype: DTypeLike,
+    shape: tuple[int | str, ...],
+    *,
+    least: float | None = None,
+    finite: bool = True,
+) -> NDArray[Any]:
+    """`value` as a packed array of `dtype`; ValueError if its shape or numbers are not usable.
+
+    `shape` holds a length for each dimension that is known and a word for each that may be any
+    length from 1, for example ``("frames", 2)``.
+    """
+    wanted = np.dtype(dtype)
+    try:
+        raw = np.asarray(value)
+        if raw.dtype.kind == "c" and wanted.kind != "c":
+            raise ValueError(f"{name} must hold real numbers, these are complex")
+        with np.errstate(over="ignore"):  # what overflows is told below
+            array = np.ascontiguousarray(raw, dtype=wanted)
+    except TypeError as error:
+        raise ValueError(f"{name} must hold numbers: {error}") from error
+    if raw.ndim != len(shape) or any(
+        isinstance(length, int) and length != found
+        for length, found in zip(shape, raw.shape, strict=True)
+    ):
+        words = ", ".join(map(str, shape))
+        raise ValueError(f"{name} must have the shape ({words}), this has {raw.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} holds nothing, its shape is {raw.shape}")
+    if finite and not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN, infinity or a number too large for {wanted}")
+    if least is not None and not (array >= least).all():
+        raise ValueError(f"{name} must not be below {least:g}")
+    return array
+
+
+def number(name: str, value: float) -> float:
+    """`value` as a finite float."""
+    try:
+        found = float(value)
+    except TypeError as error:
+        raise ValueError(f"{name} must be a number: {error}") from error
+    if not np.isfinite(found):
+        raise ValueError(f"{name} must be a finite number, not {found}")
+    return found
+
+
+def positive(name: str, value: float) -> float:
+    """`value` as a float above 0."""
+    found = number(name, value)
+    if found <= 0:
+        raise ValueError(f"{name} must be above 0, not {found:g}")
+    return found
+
+
+def not_negative(name: str, value: float) -> float:
+    """`value` as a float from 0."""
+    found = number(name, value)
+    if found < 0:
+        raise ValueError(f"{name} must not be negative, it is {found:g}")
+    return found
+
+
+def whole(name: str, value: int) -> int:
+    """`value` as an int from 1."""
+    try:
+        found = operator.index(value)
+    except TypeError as error:
+        raise ValueError(f"{name} must be a whole number: {error}") from error
+    if found < 1:
+        raise ValueError(f"{name} must be at least 1, not {found}")
+    return found
+
+
+_C_TYPES = {"b": "uint8_t[]", "h": "int16_t[]", "f": "float[]", "d": "double[]"}
+
+
+def pointer(array: NDArray[Any] | None) -> Any:
+    """For C: where a packed array lies; complex numbers as two doubles, truth as bytes."""
+    if array is None:
+        return ffi.NULL
+    kind = {"?": "b", "D": "d"}.get(array.dtype.char, array.dtype.char)
+    return ffi.from_buffer(_C_TYPES[kind], array)
+
+
+def new(make: Callable[..., Any], free: Callable[[Any], None], *arguments: Any) -> Any:
+    """A kernel object that is freed with its last reference."""
+    made = make(*arguments)
+    if made == ffi.NULL:
+        # Everything else that C refuses has been checked before.
+        raise MemoryError("not enough memory for this kernel object")
+    return ffi.gc(made, free)

@@ -1,0 +1,100 @@
+"""One pod's sound at the rate of that pod's own crystal.
+
+The engine writes at its own rate, and each chunk for the pod is read at the engine positions where
+the pod's clock says its frames will sound. A crystal 30 ppm fast is a step 30 ppm smaller, and
+nothing ever has to be inserted or dropped.
+
+A band-limited sound may rise above its own samples between them, by some tenths of a decibel
+for a dreamscape: leave that much room below a pod's hard ceiling.
+"""
+
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dreampods.resonance._kernel import checked, lib, new, number, pointer, positive, whole
+
+# How far above the nominal step a read may go. A crystal is off by parts in 10,000 at most; more
+# than this is a mistake of the caller, and would alias.
+_STEP_MARGIN = 1.1
+
+
+@lru_cache(maxsize=16)
+def _sinc(in_rate_hz: float, out_rate_hz: float) -> Any:
+    """The filter, some 30 to 500 KB, shared by all pods of the same rate."""
+    return new(lib.rs_sinc_new, lib.rs_sinc_free, in_rate_hz, out_rate_hz)
+
+
+class Resampler:
+    """Windowed sinc reading at any position of the sound written so far.
+
+    in_rate_hz: of the engine. out_rate_hz: nominal, of the pod; at least a sixteenth of
+    in_rate_hz. channels: 2, or 1 for the mean of both sides. history_frames: how far behind the
+    last frame written a read may at least begin.
+    """
+
+    def __init__(
+        self,
+        in_rate_hz: float,
+        out_rate_hz: float,
+        channels: Literal[1, 2] = 2,
+        history_frames: int = 16384,
+    ) -> None:
+        in_rate = positive("in_rate_hz", in_rate_hz)
+        out_rate = positive("out_rate_hz", out_rate_hz)
+        if in_rate > 16 * out_rate:
+            raise ValueError(f"out_rate_hz must be at least a sixteenth of {in_rate:g}")
+        if channels not in (1, 2):
+            raise ValueError(f"channels must be 1 or 2, not {channels}")
+        self._channels = channels
+        self._largest_step = _STEP_MARGIN * in_rate / out_rate
+        # Kept here because C only points to it.
+        self._filter = _sinc(in_rate, out_rate)
+        self._resampler = new(
+            lib.rs_resampler_new,
+            lib.rs_resampler_free,
+            self._filter,
+            channels,
+            whole("history_frames", history_frames),
+        )
+
+    def write(self, x: ArrayLike) -> None:
+        """Appends engine sound x (frames, 2), full scale at 1.0."""
+        sound = checked("x", x, np.float32, ("frames", 2))
+        lib.rs_resampler_write(self._resampler, len(sound), pointer(sound))
+
+    def read(self, start: float, step: float, frames: int) -> NDArray[np.int16]:
+        """PCM (frames, channels); frame k is the sound at engine frame ``start + k * step``.
+
+        step: engine frames per pod frame. Beyond full scale it saturates at ±32767. ValueError if
+        a position lies outside first_readable .. readable_until.
+        """
+        count = whole("frames", frames)
+        begin = number("start", start)
+        stride = positive("step", step)
+        if stride > self._largest_step:
+            raise ValueError(f"step must not be above {self._largest_step:g}, it is {stride:g}")
+        pcm = np.empty((count, self._channels), np.int16)
+        if lib.rs_resampler_read(self._resampler, begin, stride, count, pointer(pcm)):
+            raise ValueError(
+                f"cannot read engine frames {begin:.2f} to {begin + (count - 1) * stride:.2f}: "
+                f"{self.first_readable} to {self.readable_until} can be read"
+            )
+        return pcm
+
+    @property
+    def written(self) -> int:
+        """Engine frames written so far; the next one has this index."""
+        return int(lib.rs_resampler_written(self._resampler))
+
+    @property
+    def first_readable(self) -> int:
+        """The first position that a read may touch. Silence lies before engine frame 0."""
+        return int(lib.rs_resampler_first(self._resampler))
+
+    @property
+    def readable_until(self) -> int:
+        """The last position that a read may touch; below first_readable while there is none."""
+        return int(lib.rs_resampler_last(self._resampler))

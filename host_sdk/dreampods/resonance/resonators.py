@@ -1,0 +1,103 @@
+"""Phase, amplitude and confidence of rhythms, sample by sample, without waiting for a window.
+
+Each channel runs through one complex one-pole resonator per band. Its state is the projection of
+the recent past on a rotating phasor, so the phase is known at every sample at constant cost, with
+no lag at the centre frequency. Every phase comes with a confidence, because a phase can be
+computed of anything, also of noise.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dreampods.resonance._kernel import checked, lib, new, pointer, positive, whole
+
+
+class ResonatorBank:
+    """Complex one-pole resonators, ``z[n] = r e^{iω} z[n-1] + g (x[n] - recent mean)``.
+
+    Given out is the sinusoid at the centre that, beside a constant, fits the recent past best
+    (least squares, weights falling as r^k): for a cosine of amplitude A at the centre a phasor of
+    magnitude A and the angle of that cosine at the sample, whatever the offset. Forgetting takes
+    about 1 / (π bandwidth) seconds, and drifts slower than half the bandwidth are let go too.
+
+    channels: number of signals. freq_hz, bandwidth_hz: (bands,), centres and -3 dB full widths,
+    both between 0 and half of rate_hz; widths are exact for bands narrow against their centre.
+    """
+
+    def __init__(
+        self, channels: int, freq_hz: ArrayLike, bandwidth_hz: ArrayLike, rate_hz: float
+    ) -> None:
+        self._channels = whole("channels", channels)
+        self._rate_hz = positive("rate_hz", rate_hz)
+        freq = checked("freq_hz", freq_hz, np.float64, ("bands",))
+        self._bands = len(freq)
+        bandwidth = checked("bandwidth_hz", bandwidth_hz, np.float64, (self._bands,))
+        self._below_nyquist("freq_hz", freq)
+        self._below_nyquist("bandwidth_hz", bandwidth)
+        self._bank = new(
+            lib.rs_resonators_new,
+            lib.rs_resonators_free,
+            self._channels,
+            self._bands,
+            self._rate_hz,
+            pointer(freq),
+            pointer(bandwidth),
+        )
+
+    def process(self, x: ArrayLike, valid: ArrayLike | None = None) -> NDArray[np.complex128]:
+        """Phasors (frames, channels, bands) of the signals x (frames, channels).
+
+        valid: (frames, channels), False where a sample is missing; x may be anything there. Over
+        a gap the phasor rotates on and decays, nothing is added, and the confidence falls.
+        """
+        shape = ("frames", self._channels)
+        if valid is None:
+            signal = checked("x", x, np.float64, shape)
+            mask = None
+        else:
+            signal = checked("x", x, np.float64, shape, finite=False)
+            mask = checked("valid", valid, np.bool_, signal.shape)
+            checked("x where valid", np.where(mask, signal, 0.0), np.float64, shape)
+        frames = len(signal)
+        phasors = np.empty((frames, self._channels, self._bands), np.complex128)
+        lib.rs_resonators_process(
+            self._bank, frames, pointer(signal), pointer(mask), pointer(phasors)
+        )
+        return phasors
+
+    def retune(self, freq_hz: ArrayLike) -> None:
+        """New centres (channels, bands), one per signal, as when following a person.
+
+        The phase goes on without a jump; the bandwidths stay.
+        """
+        freq = checked("freq_hz", freq_hz, np.float64, (self._channels, self._bands))
+        self._below_nyquist("freq_hz", freq)
+        lib.rs_resonators_retune(self._bank, pointer(freq))
+
+    @property
+    def phase(self) -> NDArray[np.float64]:
+        """(channels, bands), radians in (-π, π], 0 at the crest."""
+        return np.angle(self._state()[0])
+
+    @property
+    def amplitude(self) -> NDArray[np.float64]:
+        """(channels, bands), in the unit of the signal."""
+        return np.abs(self._state()[0])
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """(channels, bands), 0..1: share of the recent variance that the phasor explains.
+
+        Missing samples count as unexplained. 1 for a clean sine at the centre, near 0 for noise.
+        """
+        return self._state()[1]
+
+    def _state(self) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+        phasor = np.empty((self._channels, self._bands), np.complex128)
+        confidence = np.empty((self._channels, self._bands))
+        lib.rs_resonators_state(self._bank, pointer(phasor), pointer(confidence))
+        return phasor, confidence
+
+    def _below_nyquist(self, name: str, hz: NDArray[np.float64]) -> None:
+        if not ((hz > 0) & (hz < self._rate_hz / 2)).all():
+            raise ValueError(f"{name} must lie between 0 and {self._rate_hz / 2:g}, half the rate")
