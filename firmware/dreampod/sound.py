@@ -56,8 +56,8 @@ class Sound:
 
         self.slots = spec["slots"]
         self.chunk_frames = spec["chunk_frames"]
-        self._slot_bytes = self.chunk_frames * self._channels * 2
-        self._pcm = bytearray(self.slots * self._slot_bytes)
+        # One piece each: a heap that has been used for a while may have no long stretch left
+        self._pcm = [bytearray(self.chunk_frames * self._channels * 2) for _ in range(self.slots)]
         self._play = [0] * self.slots  # ticks at which a slot's first frame plays
         self._length = [0] * self.slots  # frames
         self._put = 0  # chunks taken in, ever
@@ -138,7 +138,7 @@ class Sound:
             if late_us * self._rate_khz >= frames * 1000:
                 return True  # nothing of it can be heard any more
         slot = self._put % self.slots
-        self._fast.copy(self._pcm, slot * self._slot_bytes, buf, offset, frames * self._channels * 2)
+        self._fast.copy(self._pcm[slot], 0, buf, offset, frames * self._channels * 2)
         self._play[slot] = ticks
         self._length[slot] = frames
         self._put += 1  # last: the callback may run between any two lines
@@ -255,8 +255,7 @@ class Sound:
             take = min(length - self._used, self._frames - done)
             if take:
                 gain[0] = start + gain[1] * (done * channels)
-                at = (slot * self.chunk_frames + self._used) * channels
-                self._fast.add(buffer, done * channels, self._pcm, at, take * channels, gain)
+                self._fast.add(buffer, done * channels, self._pcm[slot], self._used * channels, take * channels, gain)
                 done += take
                 self._used += take
                 self._flowing = True

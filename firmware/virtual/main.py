@@ -8,6 +8,9 @@ from console import Console
 from dreampod.pod import run
 
 micropython.kbd_intr(-1)
-console = Console(sys.stdin.buffer)
-console_out = Console(sys.stdout.buffer)
-run(console, console_out)
+try:
+    run(Console(sys.stdin.buffer), Console(sys.stdout.buffer))
+except Exception as error:
+    # What MicroPython prints by itself goes to the port, where nobody expects it
+    sys.print_exception(error, sys.stderr)
+    sys.exit(1)

@@ -120,6 +120,17 @@ def test_a_pair_that_moves_together_passes_the_level() -> None:
     assert plv(u[-60:])[0, 1] > plv_surrogates(u, window=60, min_shift=60)[0, 1]
 
 
+def test_togetherness_does_not_raise_the_level_it_is_judged_by() -> None:
+    """One sleeper twice is locked all the time, but not with themselves at another time."""
+    rng = np.random.default_rng(9)
+    a, b = _rhythms(rng, 900, 2, 10.0).T
+    twice, strangers = (
+        plv_surrogates(np.stack(pair, 1), window=60, min_shift=60, quantile=0.99)[0, 1]
+        for pair in ((a, a), (a, b))
+    )
+    assert twice < 1.2 * strangers < 0.95
+
+
 def test_two_metronomes_are_no_evidence() -> None:
     """Equally regular people look locked without knowing of each other; the level says so."""
     turn = np.exp(0.2j * np.arange(600))

@@ -50,7 +50,6 @@ svg text { font-family:Inter, "Segoe UI", "Helvetica Neue", Arial, sans-serif !i
   gap:16px; margin-top:16px; }
 .pair .sheet { margin:0; min-width:0; }
 .note { font-size:13px; color:var(--muted); margin:8px 0 0; max-width:60em; }
-
 .key { display:flex; gap:8px 26px; flex-wrap:wrap; align-items:center; }
 .key svg { width:210px; }
 .card-head { display:flex; align-items:baseline; gap:9px; flex-wrap:wrap; margin-bottom:8px; }
@@ -78,8 +77,9 @@ footer { margin-top:44px; padding-top:14px; border-top:1px solid var(--line); fo
 @media print { body { background:none; font-size:11pt; } main { max-width:none; padding:0; }
   .sheet, .tiles { border-color:#ccc; } .wide { overflow:visible; } .wide > svg { min-width:0; }
   .pair { grid-template-columns:1fr 1fr; gap:10px; } .sheet { padding:10px; }
-  .tiles { grid-template-columns:repeat(auto-fit,minmax(84px,1fr)); } .tiles .big { font-size:17px; }
-  .tiles div { padding:8px; } table { font-size:8.5pt; } td, th { padding:3px 8px 3px 0; }
+  .tiles { grid-template-columns:repeat(auto-fit,minmax(84px,1fr)); }
+  .tiles .big { font-size:17px; } .tiles div { padding:8px; }
+  table { font-size:8.5pt; } td, th { padding:3px 8px 3px 0; }
   section { margin-top:26px; } h2, h3 { break-after:avoid; } header { padding-top:8px; }
   .tide, .dot, svg { print-color-adjust:exact; -webkit-print-color-adjust:exact; } }
 """

@@ -41,7 +41,7 @@ _RATE, _PHASE = 0, 1  # the two memories
 # full weight, are added to what was seen. It keeps a second of signal from being "explained".
 _SILENCE = (0.05, 0.15)  # first, second harmonic
 _BESIDE_CYCLES = 0.37  # distance of candidates, in widths of the memory's spectral peak
-_AROUND = 2  # candidates on each side of the best that count as the same rhythm
+_AROUND = 3  # candidates on each side of the best that count as the same rhythm
 _LEAST_MISFIT = 1e-3
 _JUDGE_EVERY_S = 0.2
 _EEG_BASELINE_S = 2.0
