@@ -26,7 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "virtual: needs virtual pods (their truth, or to harm them)")
+    config.addinivalue_line(
+        "markers", "virtual: needs virtual pods (their truth, or to harm them)"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -43,7 +45,9 @@ def run() -> Run:
 
 
 @pytest.fixture
-def measured(record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
+def measured(
+    record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
+) -> Callable[..., None]:
     """Keep a figure: `measured(name, value, unit)`."""
 
     def keep(name: str, value: float, unit: str) -> None:
@@ -60,7 +64,10 @@ def tapes(tmp_path: Path) -> Path:
     seconds, rate = 60, 50
     t = np.arange(seconds * rate) / rate
     np.savetxt(tmp_path / "sine.csv", np.sin(2 * np.pi * 1.0 * t))
-    np.savez(tmp_path / "eeg.npz", eeg=50 * np.sin(2 * np.pi * 10 * np.arange(seconds * 250) / 250)[:, None])
+    np.savez(
+        tmp_path / "eeg.npz",
+        eeg=50 * np.sin(2 * np.pi * 10 * np.arange(seconds * 250) / 250)[:, None],
+    )
     entry = """
 [[sleeper]]
 name = "s{0}"
@@ -74,7 +81,9 @@ breath = {{ file = "sine.csv", rate_hz = 50 }}
 
 
 @pytest.fixture
-def open_rig(pytestconfig: pytest.Config, tmp_path: Path, tapes: Path) -> Iterator[Callable[..., dp.Fleet]]:
+def open_rig(
+    pytestconfig: pytest.Config, tmp_path: Path, tapes: Path
+) -> Iterator[Callable[..., dp.Fleet]]:
     """The pods under test: `async with open_rig() as fleet`."""
 
     def open_them(pods: str | None = None) -> dp.Fleet:

@@ -37,7 +37,9 @@ class Played:
         number = len(list(folder.glob("i2s-*.json")))
         head = json.loads((folder / f"i2s-{number}.json").read_text())
         raw = np.fromfile(folder / f"i2s-{number}.pcm", "<i2")
-        self.pcm = raw[: len(raw) // head["channels"] * head["channels"]].reshape(-1, head["channels"])
+        self.pcm = raw[: len(raw) // head["channels"] * head["channels"]].reshape(
+            -1, head["channels"]
+        )
         self.start_us = float(head["start_us"])
         self.frame_us = float(head["frame_us"])
 

@@ -14,10 +14,10 @@ import time
 import numpy as np
 import pytest
 import pyxdf
-from rig import Faulty, Played
 
 import dreampods as dp
 from dreampods.virtual import VirtualPods
+from rig import Faulty, Played
 
 pytestmark = pytest.mark.virtual
 
@@ -57,11 +57,15 @@ def test_spoiled_bytes_are_counted_never_accepted_and_the_link_recovers(
                     seen.append(values) if stream.name == "pulse" else None
                 )
                 await asyncio.sleep(0.5)
-                cable.spoil = lambda data: fault(data, dice) if data and dice.random() < 0.3 else data
+                cable.spoil = lambda data: (
+                    fault(data, dice) if data and dice.random() < 0.3 else data
+                )
                 end = time.monotonic() + 4
                 while time.monotonic() < end:
                     past_us = pod.clock.map.to_pod_us(time.monotonic_ns()) - 1e6
-                    pod.play(int(past_us), bytes(960))  # too late to be heard: the link is of interest
+                    pod.play(
+                        int(past_us), bytes(960)
+                    )  # too late to be heard: the link is of interest
                     await asyncio.sleep(0.015)
                 cable.spoil = lambda data: data
                 cleared = time.monotonic()
@@ -69,14 +73,19 @@ def test_spoiled_bytes_are_counted_never_accepted_and_the_link_recovers(
                 blocks = len(seen)
                 while pod.state != "ready" or pod.protocol.backlog or len(seen) == blocks:
                     assert time.monotonic() - cleared < 1.0, (
-                        f"the link has not recovered within 1 s: {pod.state}, {pod.protocol.backlog} frames wait"
+                        f"not recovered within 1 s: {pod.state}, {pod.protocol.backlog} frames wait"
                     )
                     await asyncio.sleep(0.01)
                 measured("recovered after", 1000 * (time.monotonic() - cleared), "ms")
                 await asyncio.sleep(1.2)
                 assert pod.stats["rx_frames"] > before
                 assert pod.protocol.corrupt + pod.protocol.lost_frames > 0
-                assert pod.stats["rx_corrupt"] + pod.stats["rx_out_of_order"] + pod.stats["rx_skipped"] > 0
+                assert (
+                    pod.stats["rx_corrupt"]
+                    + pod.stats["rx_out_of_order"]
+                    + pod.stats["rx_skipped"]
+                    > 0
+                )
                 # Whatever was accepted is the recording, sample for sample
                 tape = np.fromfile(tmp_path / "pods" / "pod-1" / "tape" / "pulse.u16", "<u2")
                 known = set((tape * (3.3 / 65535)).round(5))
@@ -94,8 +103,21 @@ def test_spoiled_bytes_are_counted_never_accepted_and_the_link_recovers(
 def _start_session(tmp_path, tapes, seconds):
     out = tmp_path / "session"
     host = subprocess.Popen(
-        [sys.executable, "-m", "dreampods", "run", "tide", "--pods", "virtual:2", "--seconds", str(seconds),
-         "--out", str(out), "--recordings", str(tapes)],
+        [
+            sys.executable,
+            "-m",
+            "dreampods",
+            "run",
+            "tide",
+            "--pods",
+            "virtual:2",
+            "--seconds",
+            str(seconds),
+            "--out",
+            str(out),
+            "--recordings",
+            str(tapes),
+        ],
         stderr=subprocess.PIPE,
     )
     deadline = time.monotonic() + 60
@@ -127,16 +149,22 @@ def test_a_killed_host_leaves_silence_and_a_whole_record(tmp_path, tapes, measur
     last_s = eeg["time_stamps"][-1]
     measured("lost of the record", killed_ns * 1e-9 - last_s, "s")
     assert killed_ns * 1e-9 - last_s < 1.0
-    report = subprocess.run([sys.executable, "-m", "dreampods", "report", str(out)], capture_output=True, text=True)
+    report = subprocess.run(
+        [sys.executable, "-m", "dreampods", "report", str(out)], capture_output=True, text=True
+    )
     assert report.returncode == 0, report.stderr
 
 
-def test_a_killed_pod_is_noticed_the_others_play_on_and_it_rejoins(run, open_rig, tapes, tmp_path, measured):
+def test_a_killed_pod_is_noticed_the_others_play_on_and_it_rejoins(
+    run, open_rig, tapes, tmp_path, measured
+):
     async def body():
         async with open_rig("virtual:3") as fleet:
             unit = fleet.virtual.pods[1]
             news, killed = [], None
-            async with dp.Session(fleet, dp.load_scene("tide"), tmp_path / "session", seconds=14) as session:
+            async with dp.Session(
+                fleet, dp.load_scene("tide"), tmp_path / "session", seconds=14
+            ) as session:
                 async for moment in session:
                     news += moment.news
                     if killed is None and moment.t > 5:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rig import true_pod_us, wrapped
 
 import dreampods as dp
+from rig import true_pod_us, wrapped
 
 
 def test_a_pod_introduces_itself(run, open_rig):
@@ -47,7 +47,9 @@ def test_every_sample_arrives_as_it_was_recorded(run, open_rig, tmp_path):
 def _matches_tape(stream: dp.fleet.Stream, tape: Path) -> None:
     """The samples are the tape's, count for count, from some place of it on."""
     if stream.name == "eeg":
-        counts = np.fromfile(tape / "eeg.i32", "<i4").reshape(-1, json.loads((tape / "tape.json").read_text())["signals"]["eeg"]["channels"])[:, 0]
+        counts = np.fromfile(tape / "eeg.i32", "<i4").reshape(
+            -1, json.loads((tape / "tape.json").read_text())["signals"]["eeg"]["channels"]
+        )[:, 0]
     else:
         counts = np.fromfile(tape / f"{stream.name}.u16", "<u2").astype(np.int64)
     got = np.round((stream.latest(3.0)[:, 0] - stream.offset) / stream.scale).astype(np.int64)

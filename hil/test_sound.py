@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+
 from rig import Played
 
 pytestmark = pytest.mark.virtual
@@ -106,7 +107,12 @@ def test_nothing_exceeds_the_ceiling(run, open_rig, tmp_path):
         async with open_rig() as fleet:
             pod = fleet.pods[0]
             pod.open_sound()
-            _chunks(pod, time.monotonic_ns() + 100e6, 0.6, lambda t: 32767 * np.sign(np.sin(2 * np.pi * 100 * t)))
+            _chunks(
+                pod,
+                time.monotonic_ns() + 100e6,
+                0.6,
+                lambda t: 32767 * np.sign(np.sin(2 * np.pi * 100 * t)),
+            )
             pod.close_sound()
             await asyncio.sleep(2.0)
             played = Played(tmp_path / "pods" / pod.name)

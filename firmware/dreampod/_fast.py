@@ -57,10 +57,10 @@ def clear(dst: ptr8, offset: int, length: int):
 
 @micropython.viper
 def add(dst: ptr16, at: int, src: ptr16, source_at: int, count: int, gain: ptr32):
-    now = int(gain[0])
     sign = 1
     sign <<= 31
-    step = (int(gain[1]) ^ sign) - sign  # ptr32 reads unsigned where a word has 64 bits
+    now = (int(gain[0]) ^ sign) - sign  # ptr32 reads unsigned where a word has 64 bits
+    step = (int(gain[1]) ^ sign) - sign
     for i in range(count):
         a = int(dst[at + i])
         if a & 0x8000:
@@ -85,7 +85,7 @@ def decay(dst: ptr16, at: int, frames: int, channels: int, last: ptr32):
     for c in range(channels):
         value = (int(last[c]) ^ sign) - sign
         place = at * channels + c
-        for i in range(frames):
+        for _ in range(frames):
             value -= value >> 5
             if value > 0:
                 value -= 1

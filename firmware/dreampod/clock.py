@@ -54,4 +54,6 @@ class Clock:
 
 def get_ticks(buf, offset):
     """The low 30 bits of a pod_us u32: what `ticks_us` will read at that time."""
-    return buf[offset] | buf[offset + 1] << 8 | buf[offset + 2] << 16 | (buf[offset + 3] & 0x3F) << 24
+    return (
+        buf[offset] | buf[offset + 1] << 8 | buf[offset + 2] << 16 | (buf[offset + 3] & 0x3F) << 24
+    )

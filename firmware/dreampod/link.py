@@ -19,6 +19,7 @@ from dreampod.clock import ticks_diff, ticks_us
 _FRAMES_PER_STEP = 16  # then the rest of the pod has its turn
 _ACK_EVERY = 4  # sequenced frames
 _ACK_LATEST_US = 20_000
+_LITTLE_ROOM = 12  # chunks; a host that was told of less waits for us to say that there is more
 _CACHED_LENGTHS = 12  # a host uses a handful of frame lengths; views of them are kept
 
 HOST_SILENT_US = 1_000_000  # nobody heard for so long: nothing is written into the void
@@ -49,6 +50,8 @@ class Link:
         self._expected = 0
         self._unacked = 0
         self._ack_asked = 0
+        self._acked = 0
+        self._told_room = _LITTLE_ROOM
         self._ack_now = False
 
         self.heard = ticks_us()
@@ -80,9 +83,13 @@ class Link:
         now = ticks_us()
         if self.connected and ticks_diff(now, self.heard) > HOST_SILENT_US:
             self.connected = False
-        if self._ack_now or self._unacked and (
-            self._unacked >= _ACK_EVERY or ticks_diff(now, self._ack_asked) > _ACK_LATEST_US
+        if (
+            self._ack_now
+            or self._unacked >= _ACK_EVERY
+            or (self._unacked and ticks_diff(now, self._ack_asked) > _ACK_LATEST_US)
+            or (self._told_room < _LITTLE_ROOM and ticks_diff(now, self._acked) > _ACK_LATEST_US)
         ):
+            self._acked = now
             self._send_ack()
 
     def _read(self):
@@ -136,7 +143,11 @@ class Link:
         if kind == wire.PROBE:
             self._answer_probe()
         elif wire.is_sequenced(kind):
-            if self._rx[6] == self._epoch and seq == self._expected and self._pod.handle(kind, self._rx, length):
+            if (
+                self._rx[6] == self._epoch
+                and seq == self._expected
+                and self._pod.handle(kind, self._rx, length)
+            ):
                 self._expected = (seq + 1) & 0xFFFF
                 if not self._unacked:
                     self._ack_asked = self._received
@@ -178,8 +189,9 @@ class Link:
         self.send(wire.PROBE_REPLY, 12)
 
     def _send_ack(self):
+        room = self._told_room = self._sound.free_slots()
         struct.pack_into(
-            wire.ACK_FORMAT, self.tx, 8, self.boot_id, self._expected, self._sound.free_slots(), self._sound.state
+            wire.ACK_FORMAT, self.tx, 8, self.boot_id, self._expected, room, self._sound.state
         )
         self._unacked = 0
         self._ack_now = False

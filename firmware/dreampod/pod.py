@@ -119,7 +119,18 @@ class Pod:
                 "firmware": VERSION,
                 "board": self.board["name"],
                 "streams": [
-                    {key: stream.spec[key] for key in ("name", "unit", "rate_hz", "channels", "format", "scale", "offset")}
+                    {
+                        key: stream.spec[key]
+                        for key in (
+                            "name",
+                            "unit",
+                            "rate_hz",
+                            "channels",
+                            "format",
+                            "scale",
+                            "offset",
+                        )
+                    }
                     for stream in self.streams
                 ],
                 "sound": {
@@ -129,7 +140,11 @@ class Pod:
                     "slots": sound["slots"],
                 },
                 "limits": self.board["limits"],
-                "dead_man": {"lost_ms": HOST_LOST_MS, "bed_ms": BED_MS, "bed_fade_ms": BED_FADE_MS},
+                "dead_man": {
+                    "lost_ms": HOST_LOST_MS,
+                    "bed_ms": BED_MS,
+                    "bed_fade_ms": BED_FADE_MS,
+                },
                 "faults": self._faults,
             }
         ).encode()
@@ -140,7 +155,7 @@ class Pod:
         """Do what a frame asks. False: not now, send it again."""
         if kind == wire.CHUNK:
             frames = (length - wire.CHUNK_HEAD_BYTES) // (2 * self.board["sound"]["channels"])
-            if frames > self.sound.chunk_frames:
+            if not 0 < frames <= self.sound.chunk_frames:
                 return True
             start = wire.HEADER_BYTES + wire.CHUNK_HEAD_BYTES
             return self.sound.put(get_ticks(buf, wire.HEADER_BYTES), buf, start, frames)

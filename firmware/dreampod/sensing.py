@@ -23,7 +23,10 @@ class Stream:
         self._frame_bytes = wire.SAMPLE_BYTES[spec["format"]] * len(spec["channels"])
         self._block = spec["block"]
         if wire.BLOCK_HEAD_BYTES + self._block * self._frame_bytes > wire.MAX_PAYLOAD:
-            raise ValueError("stream %s: a block of %d samples does not fit a frame" % (spec["name"], self._block))
+            raise ValueError(
+                "stream %s: a block of %d samples does not fit a frame"
+                % (spec["name"], self._block)
+            )
         self._size = self._block * _BLOCKS_HELD  # samples
         self._ring = bytearray(self._size * self._frame_bytes)
         # The clock at the first sample of each block held
@@ -56,7 +59,9 @@ class Stream:
             return
         place = self._sent % self._size
         length = self._block * self._frame_bytes
-        struct.pack_into(wire.BLOCK_HEAD, link.tx, 8, self.number, self._block, self._sent, self._sent, 0)
+        struct.pack_into(
+            wire.BLOCK_HEAD, link.tx, 8, self.number, self._block, self._sent, self._sent, 0
+        )
         clock.put(link.tx, 20, self._stamps[place // self._block])
         self._copy(link.tx, 24, self._ring, place * self._frame_bytes, length)
         if self._overwritten():  # the interrupt came round while we copied

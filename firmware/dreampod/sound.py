@@ -171,8 +171,8 @@ class Sound:
         """The ring has just taken a buffer: correct the cursor, which stands behind that buffer."""
         waited = ticks_diff(now, self._refilled)
         self._refilled = now
-        if ticks_diff(now, self._cursor) > 0:
-            # What is to be written next should be playing already: the ring ran dry
+        if ticks_diff(now, self._cursor) > -self._dma_us:
+            # What is to be written next should be in the DMA's halves already: the ring ran dry
             self.slips += 1
             self._cursor = ticks_add(now, self._empty_us)
         elif waited * 4 > self._buffer_us * 3:  # it had to wait for room, so the ring is full
@@ -220,9 +220,9 @@ class Sound:
         self._second_buffers += 1
         self._cursor = ticks_add(self._cursor, self._buffer_us)
 
-    def _aim(self, gain, goal, fade_ms):
-        """Set the slope of a gain within this buffer. A fade runs from unity to zero in `fade_ms`."""
-        most = _UNITY // fade_ms * _BUFFER_MS
+    def _aim(self, gain, goal, fade_ms, full=_UNITY):
+        """Set the slope of a gain within this buffer. A fade runs from `full` to zero in `fade_ms`."""
+        most = full // fade_ms * _BUFFER_MS
         change = goal - gain[0]
         change = -most if change < -most else most if change > most else change
         gain[1] = change // self._samples
@@ -255,7 +255,14 @@ class Sound:
             take = min(length - self._used, self._frames - done)
             if take:
                 gain[0] = start + gain[1] * (done * channels)
-                self._fast.add(buffer, done * channels, self._pcm[slot], self._used * channels, take * channels, gain)
+                self._fast.add(
+                    buffer,
+                    done * channels,
+                    self._pcm[slot],
+                    self._used * channels,
+                    take * channels,
+                    gain,
+                )
                 done += take
                 self._used += take
                 self._flowing = True
@@ -264,6 +271,8 @@ class Sound:
                     self.chunks += 1
                 self._used = 0
                 self._got += 1
+        if done and self._flowing:
+            self._remember(buffer, done)
         if done < self._frames and self._flowing:
             self._break_off(buffer, done)
 
@@ -274,16 +283,15 @@ class Sound:
             self._open = False
         elif self._open and not self._stopped and not self._host_lost:
             self.underruns += 1
+        self._fast.decay(buffer, done, self._frames - done, self._channels, self._last)
+
+    def _remember(self, buffer, done):
+        """Keep the last frame before `done`: should the stream break off there, it dies away from it."""
         last = self._last
         for c in range(self._channels):
-            value = 0
-            if done:
-                at = 2 * ((done - 1) * self._channels + c)
-                value = buffer[at] | buffer[at + 1] << 8
-                if value & 0x8000:
-                    value -= 65536
-            last[c] = value
-        self._fast.decay(buffer, done, self._frames - done, self._channels, last)
+            at = 2 * ((done - 1) * self._channels + c)
+            value = buffer[at] | buffer[at + 1] << 8
+            last[c] = value - 65536 if value & 0x8000 else value
 
     def _drop_all(self):
         self._got = self._put
@@ -294,9 +302,10 @@ class Sound:
         gain = self._bed_gain
         if self._host_lost and self._bed_buffers and not self._stopped:
             self._bed_buffers -= 1
-            self._aim(gain, _BED_GAIN, _FADE_LOST_MS)
+            self._aim(gain, _BED_GAIN, _FADE_LOST_MS, _BED_GAIN)
         else:
-            self._aim(gain, 0, BED_FADE_MS if self._host_lost and not self._stopped else _FADE_STOP_MS)
+            fade_ms = BED_FADE_MS if self._host_lost and not self._stopped else _FADE_STOP_MS
+            self._aim(gain, 0, fade_ms, _BED_GAIN)
         if gain[0] or gain[2]:
             self._fast.rumble(self._scratch, self._frames, self._channels, self._bed_state)
             self._fast.add(buffer, 0, self._scratch, 0, self._samples, gain)

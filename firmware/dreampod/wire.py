@@ -114,17 +114,20 @@ def is_sequenced(kind):
 def header_check(buf):
     """The check byte of a header. Odd weights, so that any one changed byte changes it."""
     return (
-        0xA5 + 3 * buf[0] + 5 * buf[1] + 7 * buf[2] + 11 * buf[3] + 13 * buf[4] + 17 * buf[5] + 19 * buf[6]
+        0xA5
+        + 3 * buf[0]
+        + 5 * buf[1]
+        + 7 * buf[2]
+        + 11 * buf[3]
+        + 13 * buf[4]
+        + 17 * buf[5]
+        + 19 * buf[6]
     ) & 0xFF
 
 
 def header_ok(buf):
     """True if the first 8 bytes can begin a frame."""
-    return (
-        buf[0] == MAGIC
-        and buf[7] == header_check(buf)
-        and buf[4] | buf[5] << 8 <= MAX_PAYLOAD
-    )
+    return buf[0] == MAGIC and buf[7] == header_check(buf) and buf[4] | buf[5] << 8 <= MAX_PAYLOAD
 
 
 def payload_length(buf):
@@ -142,4 +145,3 @@ def put_header(buf, kind, seq, length, epoch):
     buf[5] = length >> 8
     buf[6] = epoch
     buf[7] = header_check(buf)
-

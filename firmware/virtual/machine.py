@@ -10,7 +10,7 @@ import os
 import crystal
 import micropython
 from tape import Tape
-from umachine import idle, mem8, mem16, mem32  # noqa: F401
+from umachine import idle, mem8, mem16, mem32
 
 PWRON_RESET = 1
 WDT_RESET = 3
@@ -76,6 +76,7 @@ class Pin:
         if value is None:
             return Pin._levels.get(self.number, 1)
         Pin._levels[self.number] = value
+        return None
 
     value = __call__
 
@@ -156,18 +157,20 @@ class ADC:
 class SPI:
     """A bus with one part on it, which listens while its chip-select line is low."""
 
-    def __init__(self, id, baudrate=1_000_000, polarity=0, phase=0, sck=None, mosi=None, miso=None):
+    def __init__(
+        self, id, baudrate=1_000_000, polarity=0, phase=0, sck=None, mosi=None, miso=None
+    ):
         from ads1299_model import ADS1299Model
 
         for stream in _board()["streams"]:
             if stream["driver"] == "ads1299" and stream["spi"] == id:
-                pins = stream["pins"]
-                self._cs = Pin(pins["cs"])
+                drdy = stream["pins"]["drdy"]
+                self._cs = Pin(stream["pins"]["cs"])
                 tape = _read_json(TAPES + "tape.json")["signals"]["eeg"]
                 self._part = ADS1299Model(
                     Tape(TAPES + "eeg.i32", 4 * tape["channels"], _wound(stream["rate_hz"])),
                     tape["channels"],
-                    lambda: _edge(pins["drdy"], Pin.IRQ_FALLING),
+                    lambda line=drdy: _edge(line, Pin.IRQ_FALLING),
                 )
                 crystal.attach(self._part)
                 return
@@ -279,7 +282,9 @@ class I2S:
             self._move()
 
     def _move(self):
-        count = min(self._COPY_BYTES, self._size - self._held, self._source_bytes - self._source_at)
+        count = min(
+            self._COPY_BYTES, self._size - self._held, self._source_bytes - self._source_at
+        )
         tail = (self._head + self._held) % self._size
         first = min(count, self._size - tail)
         _copy(self._ring, tail, self._source, self._source_at, first)
@@ -293,9 +298,11 @@ class I2S:
 
 
 try:
-    from dreampod._fast import clear as _clear, copy as _copy
+    from dreampod._fast import clear as _clear
+    from dreampod._fast import copy as _copy
 except (ImportError, SyntaxError):
-    from dreampod._plain import clear as _clear, copy as _copy
+    from dreampod._plain import clear as _clear
+    from dreampod._plain import copy as _copy
 
 
 def _read_json(path):

@@ -4,7 +4,6 @@ import sys
 
 import micropython
 from console import Console
-
 from dreampod.pod import run
 
 micropython.kbd_intr(-1)

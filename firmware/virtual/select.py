@@ -3,7 +3,7 @@
 import crystal
 import uselect
 import utime
-from uselect import POLLERR, POLLHUP, POLLIN, POLLOUT  # noqa: F401
+from uselect import POLLERR, POLLHUP, POLLIN, POLLOUT
 
 
 class poll:

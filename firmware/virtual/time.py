@@ -5,7 +5,7 @@ The unix port's own ticks have 62 bits, which would hide every mistake made arou
 
 import crystal
 import utime
-from utime import gmtime, localtime, mktime, time, time_ns  # noqa: F401
+from utime import gmtime, localtime, mktime, time, time_ns
 
 _MASK = (1 << 30) - 1
 _HALF = 1 << 29

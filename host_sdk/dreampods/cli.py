@@ -12,6 +12,7 @@ import datetime
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dreampods.dreamscape import load_scene, scene_names
 from dreampods.errors import DreampodsError
@@ -21,6 +22,9 @@ from dreampods.guardian import load_consent
 from dreampods.recording import write_report
 from dreampods.session import Session
 from dreampods.virtual.sim import simulate
+
+if TYPE_CHECKING:
+    from dreampods.session.live import LiveView
 
 INTERRUPTED = 130
 
@@ -65,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PODS",
         help="ports separated by commas, or virtual:N (default: virtual:8)",
     )
-    run.add_argument("--seconds", type=_seconds, metavar="N", help="how long (default: as the scene says)")
+    run.add_argument(
+        "--seconds", type=_seconds, metavar="N", help="how long (default: as the scene says)"
+    )
     run.add_argument(
         "--out", type=Path, metavar="DIR", help="folder for the record (default: out/SCENE-TIME)"
     )
@@ -84,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Start N virtual pods and print their ports, for any program to open. Ctrl-C ends them.",
     )
     sim.add_argument("count", type=int, metavar="N", help="how many, 1 to 64")
-    sim.add_argument("--out", type=Path, metavar="DIR", help="where they keep their files (default: temporary)")
+    sim.add_argument(
+        "--out", type=Path, metavar="DIR", help="where they keep their files (default: temporary)"
+    )
     sim.add_argument("--recordings", type=Path, metavar="DIR", help="what their sleepers play")
     sim.set_defaults(command=_sim)
 
@@ -92,7 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     scenes.set_defaults(command=_scenes)
 
     report = commands.add_parser(
-        "report", help="write the report of a session's folder anew, also of one that was cut short"
+        "report",
+        help="write the report of a session's folder anew, also of one that was cut short",
     )
     report.add_argument("folder", type=Path, metavar="DIR")
     report.set_defaults(command=_report)
@@ -121,7 +130,9 @@ def _run(options: argparse.Namespace) -> None:
         with _live_view() as view:
             view.say("waking the pods …")
             async with (
-                open_pods(options.pods, recordings=options.recordings, folder=out / "pods") as fleet,
+                open_pods(
+                    options.pods, recordings=options.recordings, folder=out / "pods"
+                ) as fleet,
                 Session(fleet, scene, out, seconds=options.seconds, consent=consent) as session,
             ):
                 async for moment in session:
@@ -139,11 +150,13 @@ def _run(options: argparse.Namespace) -> None:
         raise SystemExit(INTERRUPTED)
 
 
-def _live_view():  # type: ignore[no-untyped-def]
+def _live_view() -> LiveView:
     try:
         from dreampods.session.live import LiveView
     except ImportError:
-        raise DreampodsError("the terminal view needs rich: pip install 'dreampods[console]'") from None
+        raise DreampodsError(
+            "the terminal view needs rich: pip install 'dreampods[console]'"
+        ) from None
     return LiveView()
 
 

@@ -91,6 +91,12 @@ class Ring:
         """(frames, channels): all that has been handed to the transducer, partly yet to sound."""
         return np.frombuffer(bytes(self._played), "<i2").reshape(-1, self._channels)
 
+    @property
+    def next_us(self) -> float:
+        """When the first frame of the next write will play, if the ring does not run dry."""
+        handed = len(self._played) + len(self._held) + len(self._pending)
+        return self.us(handed / (2 * self._channels))
+
     def us(self, frame: float) -> float:
         """When a frame begins to play."""
         return self.began_us + frame * 1e6 / self._rate_hz

@@ -50,7 +50,8 @@ class ADS1299:
         identity = self._read(_ID)
         if identity & _ID_MASK != _ID_ADS1299_4:
             raise OSError(
-                "no ADS1299-4 on the SPI bus (ID reads 0x%02x): check its supply, CS, SCLK, DIN and DOUT" % identity
+                "no ADS1299-4 on the SPI bus (ID reads 0x%02x): check its supply, CS, SCLK, DIN and DOUT"
+                % identity
             )
         if rate_hz not in _RATES:
             raise ValueError("ADS1299: %d Hz is not one of %s" % (rate_hz, sorted(_RATES)))
@@ -96,5 +97,6 @@ class ADS1299:
         self._cs(1)
         if self._read(register) != value:
             raise OSError(
-                "ADS1299 register 0x%02x does not keep what was written: check SCLK and DIN" % register
+                "ADS1299 register 0x%02x does not keep what was written: check SCLK and DIN"
+                % register
             )

@@ -14,7 +14,9 @@ class Analog:
     def begin(self, stream):
         self._push = stream.push
         self._timer = Timer()
-        self._timer.init(freq=self._rate_hz, mode=Timer.PERIODIC, callback=self._on_time, hard=True)
+        self._timer.init(
+            freq=self._rate_hz, mode=Timer.PERIODIC, callback=self._on_time, hard=True
+        )
 
     def _on_time(self, _timer):
         value = self._read()

@@ -59,10 +59,8 @@ def _sines(
 ) -> tuple[Floats, Floats]:
     """Frequencies and amplitudes (voices, sines), pairs side by side; a voice has RMS 1."""
     notes = np.array(tone.notes_hz)
-    if tone.one_each:
-        notes = notes[np.arange(voices) % len(notes)][:, None]
-    else:
-        notes = np.tile(notes, (voices, 1))
+    own = notes[np.arange(voices) % len(notes)][:, None]
+    notes = own if tone.one_each else np.tile(notes, (voices, 1))
     partial = np.arange(1, tone.partials + 1)
     freq_hz = (notes[:, :, None] * partial).reshape(voices, -1)
     size = np.tile(10 ** (-tone.roll_off_db / 20 * np.log2(partial)), notes.shape[1])

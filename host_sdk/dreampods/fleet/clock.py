@@ -27,6 +27,9 @@ _WRAP_US = 1 << 32
 _FLOOR_S = 20e-6  # what stamps scatter even without queueing: scheduling on both sides
 _RATE_PRIOR = 100e-6  # crystals are within 100 ppm; matters in the first seconds only
 _OUTLIER_SIGMAS = 5.0
+_OUTLIERS_IN_A_ROW = (
+    BURST_PROBES  # so many agree that a clock has stepped (a host that was asleep)
+)
 _FEWEST = 4
 
 
@@ -76,7 +79,12 @@ class PodClock:
     def __init__(self) -> None:
         self.map: ClockMap | None = None
         self.outliers = 0
-        self._probes: deque[tuple[int, float, float]] = deque()  # host_ns, pod - host in s, rtt in s
+        self._probes: deque[tuple[int, float, float]] = (
+            deque()
+        )  # host_ns, pod - host in s, rtt in s
+        self._doubted: list[
+            tuple[int, float, float]
+        ] = []  # the outliers since the last good probe
         self._last_us: int | None = None
         self._origin_ns = 0
         self._origin_us = 0
@@ -92,6 +100,9 @@ class PodClock:
 
     def add(self, sent_ns: int, received_us: int, answered_us: int, got_ns: int) -> None:
         """Take the four stamps of one probe."""
+        if self._last_us is not None and self.map is not None:
+            # After a long absence the map knows better than the last stamp how often the clock wrapped
+            self._last_us = max(self._last_us, round(self.map.to_pod_us(sent_ns)))
         received = self.extend(received_us)
         answered = self.extend(answered_us)
         rtt_s = (got_ns - sent_ns) * 1e-9 - (answered - received) * 1e-6
@@ -110,7 +121,11 @@ class PodClock:
             slack_s = rtt_s / 2 + _OUTLIER_SIGMAS * self.map.sigma_at(middle_ns) * 1e-6
             if error_s > slack_s:
                 self.outliers += 1
-                return
+                self._doubted.append((middle_ns, offset_s, rtt_s))
+                if len(self._doubted) < _OUTLIERS_IN_A_ROW:
+                    return
+                self._probes = deque(self._doubted[:-1])
+        self._doubted.clear()
         self._probes.append((middle_ns, offset_s, rtt_s))
         while middle_ns - self._probes[0][0] > WINDOW_S * 1e9:
             self._probes.popleft()

@@ -30,7 +30,18 @@ _KEEPALIVE_NS = 150_000_000  # well within the pod's dead-man, should no sound f
 _PROBES_OPEN = 64
 
 State = Literal["connecting", "ready", "lost"]
-NewsKind = Literal["ready", "returned", "rebooted", "lost", "late", "underrun", "stopped", "host-lost", "fault"]
+NewsKind = Literal[
+    "ready",
+    "returned",
+    "rebooted",
+    "lost",
+    "late",
+    "underrun",
+    "stopped",
+    "host-lost",
+    "fault",
+    "unrecorded",
+]
 SamplesHook = Callable[["Pod", Stream, NDArray[np.float32]], None]
 
 
@@ -144,7 +155,7 @@ class Pod:
     def outgoing(self, now_ns: int) -> bytes:
         """Bytes to write now."""
         if self.state == "ready" and now_ns - self._heard_ns > LOST_AFTER_NS:
-            self.lose(now_ns, "nothing heard for %.1f s" % ((now_ns - self._heard_ns) * 1e-9))
+            self.lose(now_ns, f"nothing heard for {(now_ns - self._heard_ns) * 1e-9:.1f} s")
         if self.state != "ready" and now_ns - self._hello_ns > _HELLO_EVERY_NS:
             self._hello(now_ns)
         return self.protocol.outgoing(now_ns)
@@ -257,7 +268,7 @@ class Pod:
         self._next_probe_ns = now_ns
         for fault in content.get("faults", []):
             self._tell("fault", now_ns, str(fault))
-        self._tell("ready" if first else "returned", now_ns, "boot %08x" % self.boot_id)
+        self._tell("ready" if first else "returned", now_ns, f"boot {self.boot_id:08x}")
 
     def _take_stats(self, values: dict[str, int], now_ns: int) -> None:
         late = values["late"] - self.stats.get("late", 0)

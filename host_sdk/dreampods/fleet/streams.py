@@ -75,7 +75,7 @@ class Stream:
         self._line = None
 
     def add(self, block: Block, clock: PodClock) -> NDArray[np.float32]:
-        """Take a block; returns its samples (count, channels), preceded by NaN for those missing before it."""
+        """Take a block; returns its samples (count, channels), after NaN for those missing before it."""
         values = self._decode(block)
         missing = 0
         if self._next is not None:

@@ -65,7 +65,9 @@ class Consent:
         """Take one use back, from now on."""
         self.require([pod])
         if use not in USES:
-            raise ConsentError(f"{use!r} is no use one can take back; the uses are {', '.join(USES)}")
+            raise ConsentError(
+                f"{use!r} is no use one can take back; the uses are {', '.join(USES)}"
+            )
         self._participants[pod].uses.discard(use)
 
     def allows(self, pod: str, use: str) -> bool:
@@ -105,7 +107,9 @@ def load_consent(path: Path | str) -> Consent:
     consent = Consent(str(path))
     unknown = sorted(content.keys() - {"participant"})
     if unknown:
-        raise ConsentError(f"{path}: {unknown[0]}: unknown key; a consent file has [participant.POD] tables only")
+        raise ConsentError(
+            f"{path}: {unknown[0]}: unknown key; a consent file has [participant.POD] tables only"
+        )
     participants = content.get("participant", {})
     if not isinstance(participants, dict):
         raise ConsentError(f"{path}: participant: must be tables, [participant.POD] for each pod")
@@ -125,5 +129,7 @@ def _read_participant(path: Path, pod: str, entry: Any) -> tuple[str, list[str]]
     if not isinstance(name, str) or not name:
         raise ConsentError(f"{key}.name: must be a text, the person's name or pseudonym")
     if not isinstance(uses, list) or not all(isinstance(use, str) for use in uses):
-        raise ConsentError(f"{key}.uses: must be a list, of {', '.join(USES)}; [] agrees to nothing")
+        raise ConsentError(
+            f"{key}.uses: must be a list, of {', '.join(USES)}; [] agrees to nothing"
+        )
     return name, uses

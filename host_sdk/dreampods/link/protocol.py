@@ -6,8 +6,10 @@ broken links can be played through in a moment.
 
 Towards the pod, sequenced frames are repeated until they are acknowledged (go-back-N: the pod
 accepts in order only and keeps nothing out of order, which costs it no memory). A pod's reader
-blocks until it has all bytes a header promised; if bytes were lost it would wait for the next
-frame's, so when nothing is acknowledged for a while, padding goes first to let it drain.
+blocks until it has all bytes a header promised; if bytes were lost, or the last host died in the
+middle of a frame, it would wait for the next frame's. So padding goes first, to let it drain,
+whenever nothing is acknowledged for a while and before a HELLO. A STOP is repeated until the pod
+says that it has stopped.
 """
 
 from __future__ import annotations
@@ -26,8 +28,11 @@ WINDOW_FRAMES = 12  # in flight; bounds what a STOP can have in front of it
 RESEND_AFTER_NS = 100_000_000
 RESEND_AFTER_MOST_NS = 400_000_000
 REPEAT_NOT_WITHIN_NS = 20_000_000  # answers to one loss come in a bunch; repeat once
+STOP_AGAIN_NS = 20_000_000  # a few fit into the 200 ms in which a pod must be silent
 
 _PADDING = bytes(wire.MAX_FRAME)
+_SOUNDING = (wire.OPEN, wire.CHUNK)
+_HALF_SEQ = 0x8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ class Protocol:
         self.epoch = 0
         self.free_slots = 0
         self._held = bytearray()
-        self._next_rx: int | None = None
+        self._next_rx = (0, 0)  # epoch and number of the frame that should come next
         self._parts: dict[int, bytes] = {}
         self._reset_sending()
 
@@ -125,6 +130,8 @@ class Protocol:
         self._repeated_ns = 0
         self._patience_ns = RESEND_AFTER_NS
         self._repeat = False
+        self._stopping = False
+        self._stop_ns = 0
 
     # --- out ---------------------------------------------------------------------------------
 
@@ -133,7 +140,7 @@ class Protocol:
         self._reset_sending()
         self.epoch = 0
         self._parts.clear()
-        self._urgent.append(build_frame(wire.HELLO, struct.pack("<I", nonce)))
+        self._urgent.append(_PADDING + build_frame(wire.HELLO, struct.pack("<I", nonce)))
 
     def probe(self, probe: int) -> bytes:
         """The frame of a clock probe, to be written at once by the caller, who keeps the time."""
@@ -141,12 +148,22 @@ class Protocol:
 
     def send(self, kind: int, payload: bytes = b"") -> None:
         """Queue a sequenced frame."""
+        if kind == wire.OPEN:
+            self._stopping = False
         self._waiting.append((kind, payload))
 
     def stop(self) -> None:
         """Silence the pod: ahead of everything, and nothing of the stream is sent any more."""
-        self._waiting = deque(item for item in self._waiting if item[0] != wire.CHUNK)
-        self._urgent.append(build_frame(wire.STOP, b"", 0, self.epoch))
+        self._waiting = deque(item for item in self._waiting if item[0] not in _SOUNDING)
+        for place, sent in enumerate(self._flying):
+            if sent.kind in _SOUNDING:
+                # Its number is used up and it may have to be repeated: as a frame that starts nothing
+                seq = (self._base + place) & 0xFFFF
+                self._flying[place] = _Sent(
+                    wire.CLOSE, build_frame(wire.CLOSE, b"", seq, self.epoch)
+                )
+        self._stopping = True
+        self._stop_ns = -STOP_AGAIN_NS
 
     @property
     def backlog(self) -> int:
@@ -157,6 +174,9 @@ class Protocol:
         """The bytes to write now; empty if there is nothing to say."""
         out = bytearray().join(self._urgent)
         self._urgent.clear()
+        if self._stopping and now_ns - self._stop_ns >= STOP_AGAIN_NS:
+            self._stop_ns = now_ns
+            out += build_frame(wire.STOP, b"", 0, self.epoch)
         if not self.epoch:
             return bytes(out)
         if self._flying and now_ns - self._progress_ns > self._patience_ns:
@@ -188,6 +208,8 @@ class Protocol:
 
     def _acknowledge(self, ack: Ack, now_ns: int) -> None:
         self.free_slots = ack.free_slots
+        if ack.state == wire.STATE_STOPPED:
+            self._stopping = False
         done = (ack.next_seq - self._base) & 0xFFFF
         if done == 0:
             # Said without progress while frames are out: the pod saw one that was not the next
@@ -239,9 +261,10 @@ class Protocol:
 
     def _open(self, frame: bytes, now_ns: int) -> Message | None:
         kind, seq, epoch = frame[1], frame[2] | frame[3] << 8, frame[6]
-        if self._next_rx is not None and (self.epoch == epoch or not self.epoch):
-            self.lost_frames += (seq - self._next_rx) & 0xFFFF
-        self._next_rx = (seq + 1) & 0xFFFF
+        ahead = (seq - self._next_rx[1]) & 0xFFFF
+        if epoch == self._next_rx[0] and ahead < _HALF_SEQ:  # beyond: a frame came twice
+            self.lost_frames += ahead
+        self._next_rx = (epoch, (seq + 1) & 0xFFFF)
         payload = frame[wire.HEADER_BYTES : -wire.CRC_BYTES]
         try:
             message = self._decode(kind, epoch, payload)
@@ -254,8 +277,8 @@ class Protocol:
 
     def _decode(self, kind: int, epoch: int, payload: bytes) -> Message | None:
         if kind == wire.BLOCK:
-            head = struct.unpack_from(wire.BLOCK_HEAD, payload)
-            return Block(*head, payload[wire.BLOCK_HEAD_BYTES :])
+            stream, count, first, counter, stamp_us = struct.unpack_from(wire.BLOCK_HEAD, payload)
+            return Block(stream, count, first, counter, stamp_us, payload[wire.BLOCK_HEAD_BYTES :])
         if kind == wire.ACK:
             return Ack(*struct.unpack(wire.ACK_FORMAT, payload))
         if kind == wire.PROBE_REPLY:

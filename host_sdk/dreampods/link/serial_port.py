@@ -98,7 +98,9 @@ def _open(path: str) -> serial.Serial:
     except serial.SerialException as error:
         raise LinkError(_explain(path, error)) from None
     except (ValueError, OSError) as error:
-        raise LinkError(f"{path}: cannot be used as a serial port ({error}); check the name") from None
+        raise LinkError(
+            f"{path}: cannot be used as a serial port ({error}); check the name"
+        ) from None
     os.set_blocking(port.fileno(), False)
     return port
 
@@ -108,7 +110,9 @@ def _explain(path: str, error: serial.SerialException) -> str:
     if number is None and isinstance(error.__context__, OSError):
         number = error.__context__.errno
     if number == errno.ENOENT:
-        return f"{path}: no such port; is the pod plugged in? `ls /dev/serial/by-path` shows what is"
+        return (
+            f"{path}: no such port; is the pod plugged in? `ls /dev/serial/by-path` shows what is"
+        )
     if number in (errno.EACCES, errno.EPERM):
         return f"{path}: not allowed; add yourself to the group that owns it (usually `dialout`)"
     if number in (errno.EAGAIN, errno.EBUSY):

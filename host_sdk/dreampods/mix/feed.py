@@ -34,7 +34,9 @@ class Feed:
             history_frames=2 * ENGINE_RATE_HZ,
         )
         self._chunk_us = self._format.chunk_frames * 1_000_000 // self._format.rate_hz
-        self._play_us: int | None = None  # pod time of the next chunk; None: the stream is not open
+        self._play_us: int | None = (
+            None  # pod time of the next chunk; None: the stream is not open
+        )
         self._position = 0.0  # engine frame at which the next chunk begins
         self.skipped = 0  # chunks that we were too slow to send in time
 
@@ -81,7 +83,9 @@ class Feed:
             if self._play_us < earliest_us or self._position < self._resampler.first_readable:
                 self.skipped += 1
             else:
-                pcm = self._gate.admit(self._pod.name, self._resampler.read(self._position, step, frames))
+                pcm = self._gate.admit(
+                    self._pod.name, self._resampler.read(self._position, step, frames)
+                )
                 if pcm is not None:
                     self._pod.play(self._play_us, pcm.tobytes())
             self._position += step * frames

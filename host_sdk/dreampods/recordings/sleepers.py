@@ -72,6 +72,7 @@ class Sleeper:
     name: str
     signals: dict[str, Signal]
     credit: str
+    stretches: str = ""  # which part of the recording each signal is, for people to read
 
 
 def load_sleepers(count: int, folder: Path | None = None) -> list[Sleeper]:
@@ -225,7 +226,15 @@ def _assemble(
         if kind in tables
     }
     credits = {str(table["credit"]): None for table in tables.values()}
-    return Sleeper(name, signals, "; ".join(credits))
+    stretches = ", ".join(f"{kind} {_stretch(table)}" for kind, table in tables.items())
+    return Sleeper(name, signals, "; ".join(credits), stretches)
+
+
+def _stretch(table: Mapping[str, Any]) -> str:
+    start_s = float(table.get("start_s", 0.0))
+    if "seconds" in table:
+        return f"{start_s:g}–{start_s + float(table['seconds']):g} s"
+    return f"from {start_s:g} s on"
 
 
 def _load(

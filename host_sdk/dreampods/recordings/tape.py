@@ -89,7 +89,12 @@ def write_tape(sleeper: Sleeper, folder: Path) -> None:
             "unit_per_count": track.unit_per_count,
             "seconds": len(counts) / track.rate_hz,
         }
-    card = {"name": sleeper.name, "credit": sleeper.credit, "signals": described}
+    card = {
+        "name": sleeper.name,
+        "credit": sleeper.credit,
+        "stretches": sleeper.stretches,
+        "signals": described,
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "tape.json").unlink(missing_ok=True)

@@ -4,8 +4,8 @@ The engine writes at its own rate, and each chunk for the pod is read at the eng
 the pod's clock says its frames will sound. A crystal 30 ppm fast is a step 30 ppm smaller, and
 nothing ever has to be inserted or dropped.
 
-A band-limited sound may rise above its own samples between them, by some tenths of a decibel
-for a dreamscape: leave that much room below a pod's hard ceiling.
+Between its samples a sound may rise above them, and a read may find it there: the mixer's ceiling
+is exact at the engine's frames only, so leave room below a pod's hard limit.
 """
 
 from functools import lru_cache

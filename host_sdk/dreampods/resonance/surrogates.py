@@ -7,8 +7,8 @@ time* has all of their regularity and none of their togetherness.
 
 Why windows from a longer stretch, and not the usual circular shifts within the window: a window
 of ten breaths holds only a handful of independent shifts, and the seam of each shift breaks the
-rhythm. On real recordings such a 95 % level is passed by 9 to 16 % of unrelated windows of slow
-rhythms; this one by 4 to 6 %.
+rhythm. On real slow waves and pulses such a 95 % level was passed by 8 to 15 % of unrelated
+windows; the one made here by 4.8 % of 7,292, slow waves to spindles and pulses.
 Even the longer stretch is a finite sample, so the quantile is raised the way a permutation test
 counts its own observation (Phipson & Smyth 2010, doi 10.2202/1544-6115.1585), with the number of
 windows that do not overlap as the sample size.

@@ -92,7 +92,9 @@ class LiveView:
             f"  {order:.2f}  ",
             (f"chance {chance:.2f}", "dim"),
         )
-        head = Text(f"{session.scene.title}   {moment.t:5.0f} of {session.seconds:.0f} s", style="bold")
+        head = Text(
+            f"{session.scene.title}   {moment.t:5.0f} of {session.seconds:.0f} s", style="bold"
+        )
         news = Text("\n".join(self._news[-_NEWS_SHOWN:]), style="yellow")
         return Group(head, Text(), table, Text(), line, Text(), news)
 

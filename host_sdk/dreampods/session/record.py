@@ -3,18 +3,24 @@
 Sensor streams keep the pod's own clock; what the host's clock read at the same moments stands beside
 them as clock offsets, as the format wants it. If a pod resets, its clock starts anew; the recorded
 one goes on as if it had not, by the last known map, and the next offset tells the difference.
+
+A disk that is full does not end a session: people are asleep in it. What cannot be written is missed,
+`failure` says so, and each later write tries anew.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import wraps
+from typing import Concatenate, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dreampods.errors import RecordingError
 from dreampods.fleet import ClockMap, News, Pod, Stream
 from dreampods.guardian import Consent
 from dreampods.mix import ENGINE_RATE_HZ
@@ -28,6 +34,24 @@ _OFFSET_EVERY_NS = 2_000_000_000
 _TYPES = {"eeg": "EEG", "pulse": "PPG", "breath": "Respiration"}
 _NOT_STATE = ("name", "state")
 _UNITS = {"phase": "rad", "hz": "Hz", "db": "dB", "dbfs": "dBFS", "us": "us", "ppm": "ppm"}
+
+
+_Arguments = ParamSpec("_Arguments")
+
+
+def _kept(
+    write: Callable[Concatenate[Record, _Arguments], None],
+) -> Callable[Concatenate[Record, _Arguments], None]:
+    """Note the first failure to write, and go on."""
+
+    @wraps(write)
+    def attempt(self: Record, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+        try:
+            write(self, *args, **kwargs)
+        except RecordingError as error:
+            self.failure = self.failure or error
+
+    return attempt
 
 
 class _PodTime:
@@ -63,6 +87,7 @@ class Record:
     """Writes a session's folder. Everything about a person passes `consent` for recording first."""
 
     def __init__(self, folder: SessionFolder, consent: Consent, pods: list[Pod]) -> None:
+        self.failure: RecordingError | None = None
         self._folder = folder
         self._consent = consent
         self._names = [pod.name for pod in pods]
@@ -70,16 +95,26 @@ class Record:
         self._sensors: dict[tuple[str, str], int] = {}
         self._state: dict[str, int] = {}
         self._times = {pod.name: _PodTime() for pod in pods}
-        self._state_fields = [field.name for field in fields(PodMoment) if field.name not in _NOT_STATE]
+        self._state_fields = [
+            field.name for field in fields(PodMoment) if field.name not in _NOT_STATE
+        ]
         state_labels = [_state_label(name) for name in self._state_fields]
         state_units = [_UNITS.get(label.rsplit("_", 1)[-1], "1") for label in state_labels]
         for pod in pods:
             self._add_sensors(pod)
             self._state[pod.name] = xdf.add_stream(
-                f"{pod.name}/state", "State", state_labels, state_units, 1 / MOMENT_S, "float64", pod.name
+                f"{pod.name}/state",
+                "State",
+                state_labels,
+                state_units,
+                1 / MOMENT_S,
+                "float64",
+                pod.name,
             )
         group = ["order_parameter", "order_chance"]
-        self._group = xdf.add_stream("group", "Synchrony", group, ["1"] * 2, 1 / MOMENT_S, "float64", "host")
+        self._group = xdf.add_stream(
+            "group", "Synchrony", group, ["1"] * 2, 1 / MOMENT_S, "float64", "host"
+        )
         pairs = [
             f"{a}~{b}:{what}"
             for i, a in enumerate(self._names)
@@ -111,6 +146,7 @@ class Record:
                 str(pod.dictionary.get("uid", pod.name)),
             )
 
+    @_kept
     def samples(self, pod: Pod, stream: Stream, values: NDArray[np.float32]) -> None:
         """Samples as they come; missing ones (NaN rows in front) leave a gap in the times."""
         if not self._consent.allows(pod.name, "record"):
@@ -121,6 +157,7 @@ class Record:
         first_s = time.seconds(stream.pod_us(stream.next_number - len(there)))
         self._folder.xdf.samples(self._sensors[pod.name, stream.name], first_s, there)
 
+    @_kept
     def offsets(self, pods: list[Pod], now_ns: int) -> None:
         """Write the clock offsets that are due."""
         for pod in pods:
@@ -134,6 +171,7 @@ class Record:
                 for stream in pod.streams:
                     self._folder.xdf.clock_offset(self._sensors[pod.name, stream.name], *offset)
 
+    @_kept
     def moment(self, moment: Moment, host_s: float) -> None:
         """What the room was like."""
         xdf = self._folder.xdf
@@ -144,6 +182,7 @@ class Record:
                 row = [float(getattr(pod, name)) for name in self._state_fields]
                 xdf.samples(self._state[pod.name], at, np.array([row]))
 
+    @_kept
     def pairs(self, pairs: Pairs, host_s: float) -> None:
         """Locking of all pairs; unknown for those who did not agree to be recorded."""
         if self._pairs is None:
@@ -155,6 +194,7 @@ class Record:
                 row += [pairs.plv[i, j], pairs.chance[i, j]] if kept else [math.nan, math.nan]
         self._folder.xdf.samples(self._pairs, np.array([host_s]), np.array([row], np.float32))
 
+    @_kept
     def sound(self, mixed: Mixed) -> None:
         """A block of all mixes, as it was before each pod's resampling."""
         self._audio["collective"].write(mixed.collective)
@@ -162,16 +202,20 @@ class Record:
             if name in self._audio and self._consent.allows(name, "record"):
                 self._audio[name].write(mixed.pods[i])
 
-    def event(self, kind: str, session_s: float, host_s: float, **details: object) -> None:
-        """Something that happened."""
+    @_kept
+    def event(
+        self, kind: str, session_s: float, stamp_s: float, details: Mapping[str, object]
+    ) -> None:
+        """Something that happened at `session_s`, which is `stamp_s` of host time."""
         self._folder.event(kind, session_s, **details)
         text = json.dumps({"kind": kind, **details}, ensure_ascii=False)
-        self._folder.xdf.samples(self._events, host_s, [text])
+        self._folder.xdf.samples(self._events, stamp_s, [text])
 
     def news(self, news: News, start_ns: int) -> None:
         """Something that happened to a pod."""
         session_s = (news.host_ns - start_ns) * 1e-9
-        self.event(news.kind, session_s, news.host_ns * 1e-9, pod=news.pod, text=news.text)
+        details = {"pod": news.pod, "text": news.text}
+        self.event(news.kind, session_s, news.host_ns * 1e-9, details)
 
     def finish(self, summary: Mapping[str, object]) -> None:
         """Close all files and write the summary."""

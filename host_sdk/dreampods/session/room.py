@@ -1,14 +1,15 @@
 """What the sleepers have in common: the group's order, each one's coupling to it, and all pairs.
 
-Coupling of a sleeper is the length of the mean of e^{i(own phase - phase of all others)} over the last
-breaths (the cluster phase of Richardson et al. 2012, leaving oneself out): near 1 for one who keeps
-a steady relation to the others, whatever that relation is.
+Coupling of a sleeper is the length of the mean of e^{i(own phase - phase of all others)} over the
+last breaths (the cluster phase of Richardson et al. 2012, leaving oneself out): near 1 for one who
+keeps a steady relation to the others, whatever that relation is.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from dreampods.dreamscape import Bodies, Scene
 from dreampods.dreamscape.bodies import EEG_BANDS
 from dreampods.resonance import Kuramoto, Order, PairwisePLV, order_parameter, plv_surrogates
 
-from .body import Body, Rhythm
+from .body import BREATH, Bands, Body, Rhythm
 
 MOMENT_S = 0.1
 _COUPLING_MEMORY_S = 12.0
@@ -32,7 +33,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """PLV of the breaths of all pairs over the last window, and the 95 % level of unrelated ones."""
+    """PLV of all pairs' breaths over the last window, and the 95 % level of unrelated ones."""
 
     plv: Floats
     chance: Floats
@@ -52,9 +53,8 @@ class Room:
         self._history: deque[tuple[NDArray[np.complex128], Floats]] = deque(
             maxlen=_HISTORY_WINDOWS * self._window
         )
-        self._oscillators = Kuramoto(
-            np.full(count, math.sqrt(math.prod(scene.follow.breath_hz))), scene.group.coupling_hz, seed=1
-        )
+        natural_hz = np.full(count, BREATH.typical_hz)
+        self._oscillators = Kuramoto(natural_hz, scene.group.coupling_hz, seed=1)
         self._oscillator_phase = np.zeros(count)
         self._togetherness = np.zeros(count, np.complex128)
         self._trust = np.zeros(count)
@@ -70,7 +70,9 @@ class Room:
         self._couple(unit, confidence)
         self._pairs.push(unit[None, :, None], confidence[None, :, None])
         self._history.append((unit, confidence))
-        self._oscillators.natural_hz = np.array([body.breath.hz if body.breath else 0.2 for body in self._bodies])
+        self._oscillators.natural_hz = np.array(
+            [body.breath.hz if body.breath else BREATH.typical_hz for body in self._bodies]
+        )
         self._oscillator_phase = self._oscillators.step(
             MOMENT_S, known, self._scene.group.drive_hz * confidence
         )
@@ -86,38 +88,37 @@ class Room:
         self._trust = keep * self._trust + (1 - keep) * np.where(length > 0, confidence, 0.0)
         self.coupling = np.abs(self._togetherness) / np.where(self._trust > 0, self._trust, 1.0)
 
-    def pairs(self) -> Pairs:
-        """All pairs, (N, N). The chance level is 1 until the session is long enough to tell."""
+    def pairs(self) -> Callable[[], Pairs]:
+        """The room as it is now; called, in whatever thread, it compares all pairs, (N, N).
+
+        The chance level is 1 until the session is long enough to tell.
+        """
+        plv = self._pairs.plv[0]
         phasors = np.array([unit for unit, _ in self._history])
         weights = np.array([weight for _, weight in self._history])
-        count = len(self._bodies)
-        chance = np.ones((count, count))
-        if len(phasors) > self._window:
-            chance = plv_surrogates(
-                phasors, weights, window=self._window, min_shift=round(_MIN_SHIFT_S / MOMENT_S)
-            )
-        return Pairs(self._pairs.plv[0], chance)
+
+        def compare() -> Pairs:
+            chance = np.ones_like(plv)
+            if len(phasors) > self._window:
+                min_shift = round(_MIN_SHIFT_S / MOMENT_S)
+                chance = plv_surrogates(phasors, weights, window=self._window, min_shift=min_shift)
+            return Pairs(plv, chance)
+
+        return compare
 
     def bodies(self, host_ns: float) -> Bodies:
         """The sleepers as they will be at `host_ns`, for sound that is heard then."""
         breath, breath_confidence = self._breaths(host_ns)
         pulse, pulse_confidence = self._rhythms(host_ns, [body.pulse for body in self._bodies])
-        levels = np.array(
-            [
-                [dict(zip(body.bands.names, body.bands.level, strict=True)).get(band, 0.0) for band in EEG_BANDS]
-                if body.bands
-                else [0.0] * len(EEG_BANDS)
-                for body in self._bodies
-            ]
-        )
+        levels = [_levels(body.bands) for body in self._bodies]
         return Bodies(
             breath_phase=breath,
-            breath_depth=np.array([body.breath.depth if body.breath else 0.0 for body in self._bodies]),
+            breath_depth=np.array([b.breath.depth if b.breath else 0.0 for b in self._bodies]),
             breath_confidence=breath_confidence,
             pulse_phase=pulse,
-            pulse_hz=np.array([body.pulse.hz if body.pulse else math.nan for body in self._bodies]),
+            pulse_hz=np.array([b.pulse.hz if b.pulse else math.nan for b in self._bodies]),
             pulse_confidence=pulse_confidence,
-            eeg={band: levels[:, i] for i, band in enumerate(EEG_BANDS)},
+            eeg={band: np.array([of.get(band, 0.0) for of in levels]) for band in EEG_BANDS},
             coupling=self.coupling,
             kuramoto_phase=self._oscillator_phase,
             order=self.order.value,
@@ -130,3 +131,7 @@ class Room:
     def _rhythms(self, host_ns: float, rhythms: list[Rhythm | None]) -> tuple[Floats, Floats]:
         values = [rhythm.at(host_ns) if rhythm else (math.nan, 0.0) for rhythm in rhythms]
         return np.array([value[0] for value in values]), np.array([value[1] for value in values])
+
+
+def _levels(bands: Bands | None) -> dict[str, float]:
+    return dict(zip(bands.names, bands.level.tolist(), strict=True)) if bands else {}

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from dreampods.dreamscape import Scene
-from dreampods.errors import ConsentError, DreampodsError
+from dreampods.errors import ConsentError
 from dreampods.fleet import Fleet, News, Pod, Stream
 from dreampods.guardian import Consent, Gate, Limits
 from dreampods.mix import BLOCK_S, Feed, Rendering
@@ -85,7 +86,8 @@ class Session:
         self._room = Room(self.scene, self._bodies, self.seconds)
         self._moments: asyncio.Queue[Moment | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
-        self._rendered_s = 0.0
+        self._blocks = 0  # of sound rendered
+        self._unrecorded = False
         self._orders: list[tuple[float, float]] = []
         self._fresh: list[News] = []
         self._unwritten: list[tuple[Pod, Stream, NDArray[np.float32]]] = []
@@ -110,7 +112,9 @@ class Session:
         self._event("revoke", pod=pod, use=use)
         if use == "sense":
             index = [p.name for p in self._pods].index(pod)
-            self._bodies[index].breath = self._bodies[index].pulse = self._bodies[index].bands = None
+            self._bodies[index].breath = self._bodies[index].pulse = self._bodies[index].bands = (
+                None
+            )
             self._sense(self._pods[index])
 
     def __aiter__(self) -> Session:
@@ -127,6 +131,9 @@ class Session:
     # --- beginning and end -------------------------------------------------------------------
 
     async def __aenter__(self) -> Session:
+        # Matrix libraries start threads that spin while they wait for each other; on a busy machine a
+        # product of a few microseconds then takes a quarter of a second, and the pods run dry
+        self._one_thread = threadpool_limits(1, user_api="blas")
         # Tables are computed, for most of a second: not in the loop that the pods are waiting for
         self._rendering = await asyncio.to_thread(
             Rendering, self.scene, self.gate, [pod.name for pod in self._pods]
@@ -145,7 +152,8 @@ class Session:
             self._sense(pod)
         self.fleet.news()  # what happened before belongs to nobody's record
         self.fleet.lag_worst_s = 0.0
-        self._event("begin", scene=self.scene.name, pods=[pod.name for pod in self._pods])
+        start_s = self._start_ns * 1e-9
+        self._record.event("start", 0.0, start_s, {"host_s": start_s, "scene": self.scene.name})
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(lambda _: self._moments.put_nowait(None))
         return self
@@ -158,12 +166,16 @@ class Session:
     ) -> None:
         self._ended_s = self.session_s
         if kind is not None:
-            reason = "interrupted" if kind in (asyncio.CancelledError, KeyboardInterrupt) else str(error)
-            with contextlib.suppress(DreampodsError):
-                self.stop(reason)
+            reason = (
+                "interrupted"
+                if kind in (asyncio.CancelledError, KeyboardInterrupt)
+                else str(error)
+            )
+            self.stop(reason)
         assert self._task is not None
         self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, DreampodsError):
+        self._one_thread.restore_original_limits()
+        with contextlib.suppress(asyncio.CancelledError, Exception):  # told to whoever iterates
             await self._task
         for pod in self._pods:
             pod.on_samples = None
@@ -173,18 +185,23 @@ class Session:
         self.fleet.flush()
         if kind is None:
             await asyncio.sleep(_LAST_COUNT_S)  # the pods count once a second
+        self._event("end")
         try:
-            with contextlib.suppress(DreampodsError):
-                self._event("end")
             self._record.finish(self._summary())
         finally:
             self._record.close()
+        if self._record.failure is not None and kind is None:
+            raise self._record.failure
 
     # --- the work ----------------------------------------------------------------------------
 
     def _sense(self, pod: Pod) -> None:
         """Have the pod send what may be measured: nothing at all without consent."""
-        wanted = {stream.name for stream in pod.streams} if self.consent.allows(pod.name, "sense") else set()
+        wanted = (
+            {stream.name for stream in pod.streams}
+            if self.consent.allows(pod.name, "sense")
+            else set()
+        )
         pod.sense(wanted)
 
     def _on_samples(self, pod: Pod, stream: Stream, values: NDArray[np.float32]) -> None:
@@ -203,17 +220,19 @@ class Session:
                 await self._render()
                 self._write_samples()
                 if self.session_s >= moment_s:
-                    self._compare(moment_s)
-                    moment_s += MOMENT_S
+                    self._compare()
+                    moment_s = max(moment_s + MOMENT_S, self.session_s - MOMENT_S)
                 if self.session_s >= pairs_s:
                     pairs_s += _PAIRS_EVERY_S
-                    self._record.pairs(self._room.pairs(), time.monotonic())
+                    # Some 10 ms for eight sleepers, more for more: beside the loop, not in it
+                    pairs = await asyncio.to_thread(self._room.pairs())
+                    self._record.pairs(pairs, time.monotonic())
                 await asyncio.sleep(_TURN_S)
             self._take_news()
             self._write_samples()
-        except DreampodsError as error:
-            # A disk that is full must not leave people with a sound that nobody steers
-            self.gate.stop(str(error))
+        except BaseException as error:
+            # Whatever it is, it must not leave people with a sound that nobody steers
+            self.gate.stop(str(error) or type(error).__name__)
             self.fleet.stop()
             raise
 
@@ -232,17 +251,21 @@ class Session:
                 self._feeds[self._pods.index(pod)].reset()
                 self._sense(pod)
         if self.fleet.lag_worst_s > _SLOW_S:
-            self._warn(f"this computer was busy for {self.fleet.lag_worst_s:.2f} s at {self.session_s:.0f} s")
+            self._warn(
+                f"this computer was busy for {self.fleet.lag_worst_s:.2f} s at {self.session_s:.0f} s"
+            )
         self.fleet.lag_worst_s = 0.0
 
     async def _render(self) -> None:
         """Render and send whatever will be heard within LEAD_S."""
         for _ in range(_BLOCKS_AT_ONCE):
-            if self._rendered_s >= min(self.session_s + LEAD_S, self.seconds):
+            block_s = self._blocks * BLOCK_S
+            if block_s >= min(self.session_s + LEAD_S, self.seconds):
                 break
-            heard_ns = self._start_ns + int(self._rendered_s * 1e9)
-            mixed = self._rendering.block(self._rendered_s, self._room.bodies(heard_ns))
-            self._rendered_s += BLOCK_S
+            mixed = self._rendering.block(
+                block_s, self._room.bodies(self._start_ns + block_s * 1e9)
+            )
+            self._blocks += 1
             self._record.sound(mixed)
             now_ns = time.monotonic_ns()
             for i, feed in enumerate(self._feeds):
@@ -250,18 +273,22 @@ class Session:
                 feed.send(now_ns)
             self.fleet.flush()
             await asyncio.sleep(0)
-        if self._rendered_s >= self.seconds:
+        if self._blocks * BLOCK_S >= self.seconds:
             for feed in self._feeds:
                 feed.close()
 
-    def _compare(self, session_s: float) -> None:
+    def _compare(self) -> None:
         now_ns = time.monotonic_ns()
+        if self._record.failure is not None and not self._unrecorded:
+            self._unrecorded = True
+            self._fresh.append(News("unrecorded", "record", now_ns, str(self._record.failure)))
         self._room.step(now_ns)
         order = self._room.order
         if order.n_eff > 0:
             self._orders.append((order.value, order.chance))
         fresh, self._fresh = tuple(self._fresh), []
-        moment = Moment(session_s, order, tuple(self._pod_moment(i, now_ns) for i in range(len(self._pods))), fresh)
+        pods = tuple(self._pod_moment(i, now_ns) for i in range(len(self._pods)))
+        moment = Moment((now_ns - self._start_ns) * 1e-9, order, pods, fresh)
         self._record.moment(moment, now_ns * 1e-9)
         if self._moments.qsize() >= _MOMENTS_KEPT:
             self._moments.get_nowait()
@@ -294,7 +321,7 @@ class Session:
         )
 
     def _event(self, kind: str, **details: object) -> None:
-        self._record.event(kind, self.session_s, time.monotonic(), **details)
+        self._record.event(kind, self.session_s, time.monotonic(), details)
 
     def _warn(self, text: str) -> None:
         self.warnings.append(text)
@@ -324,6 +351,7 @@ class Session:
             "boot_id": f"{pod.boot_id:08x}",
             "boots": pod.boots,
             "participant": self.consent.participant(pod.name),
+            "material_s": self.fleet.virtual.material_s(pod.name) if self.fleet.virtual else None,
             "streams": [
                 {
                     "name": stream.name,

@@ -19,7 +19,9 @@ _LINE_LIMIT = 1 << 20
 class VirtualPods:
     """`count` virtual pods in a process of their own, which outlives us long enough to fall silent."""
 
-    def __init__(self, count: int, *, recordings: Path | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self, count: int, *, recordings: Path | None = None, folder: Path | None = None
+    ) -> None:
         self.count = count
         self._recordings = recordings
         self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="dreampods-")
@@ -27,14 +29,26 @@ class VirtualPods:
         self.pods: list[dict[str, Any]] = []
         self._process: asyncio.subprocess.Process | None = None
 
+    def _card(self, pod: dict[str, Any]) -> dict[str, Any]:
+        card = json.loads((Path(pod["folder"]) / "tape" / "tape.json").read_text())
+        assert isinstance(card, dict)
+        return card
+
     @property
     def credits(self) -> list[str]:
-        """Whose recordings the sleepers are, one line each."""
-        lines = []
+        """Whose recordings the sleepers are: a line for each source, then one for each sleeper."""
+        cards = [(pod["name"], self._card(pod)) for pod in self.pods]
+        sources = list(dict.fromkeys(card["credit"] for _, card in cards))
+        return sources + [f"{name} plays {card['stretches']}" for name, card in cards]
+
+    def material_s(self, name: str) -> float | None:
+        """After how many seconds the shortest recording of a pod's sleeper begins again."""
         for pod in self.pods:
-            tape = Path(pod["folder"]) / "tape" / "tape.json"
-            lines.append(f"{pod['name']}: {json.loads(tape.read_text())['credit']}")
-        return lines
+            if pod["name"] == name:
+                return min(
+                    float(signal["seconds"]) for signal in self._card(pod)["signals"].values()
+                )
+        return None
 
     async def start(self) -> list[str]:
         """Power on; returns the ports.
@@ -61,8 +75,12 @@ class VirtualPods:
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), _START_WITHIN_S)
         except TimeoutError:
-            raise LinkError(f"the virtual pods did not start within {_START_WITHIN_S:.0f} s") from None
-        answer = json.loads(line) if line.strip() else {"error": "the virtual pods did not start"}
+            raise LinkError(
+                f"the virtual pods did not start within {_START_WITHIN_S:.0f} s"
+            ) from None
+        answer: dict[str, Any] = (
+            json.loads(line) if line.strip() else {"error": "the virtual pods did not start"}
+        )
         if "error" in answer:
             raise LinkError(answer["error"])
         self.pods = answer["pods"]

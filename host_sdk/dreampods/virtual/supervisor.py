@@ -46,7 +46,9 @@ def find_micropython() -> list[str]:
     if named:
         found = shutil.which(named)
         if found is None:
-            raise LinkError(f"DREAMPODS_MICROPYTHON={named}: no such program; give the path of a MicroPython unix port")
+            raise LinkError(
+                f"DREAMPODS_MICROPYTHON={named}: no such program; give the path of a MicroPython unix port"
+            )
         return [found]
     beside = Path(sys.executable).with_name("micropython")
     found = str(beside) if beside.exists() else shutil.which("micropython")
@@ -86,7 +88,9 @@ class Supervisor:
                 write_tape(sleeper, unit.folder / "tape")
                 self.units.append(unit)
         except OSError as error:
-            raise LinkError(f"{folder}: virtual pods cannot be set up there ({error.strerror})") from None
+            raise LinkError(
+                f"{folder}: virtual pods cannot be set up there ({error.strerror})"
+            ) from None
         self._epoch_us = time.monotonic_ns() // 1000
         for number, unit in enumerate(self.units, 1):
             self._write_crystal(number, unit)
@@ -109,7 +113,9 @@ class Supervisor:
             "ppb": crystal_ppb(number),
             "ticks_start": (1 << 30) - _TICKS_BEFORE_WRAP_US,
             "epoch_us": self._epoch_us,
-            "uid": ":".join(f"{byte:02x}" for byte in (0xD7, 0, 0, 0, 0, 0, number >> 8, number & 255)),
+            "uid": ":".join(
+                f"{byte:02x}" for byte in (0xD7, 0, 0, 0, 0, 0, number >> 8, number & 255)
+            ),
         }
         (unit.folder / "crystal.json").write_text(json.dumps(settings))
 
@@ -117,7 +123,12 @@ class Supervisor:
         path = f"{self._firmware / 'virtual'}:{self._firmware}:.frozen"
         with (unit.folder / "stderr.log").open("ab") as log:
             unit.process = subprocess.Popen(
-                [*self._command, "-X", f"heapsize={HEAP}", str(self._firmware / "virtual" / "main.py")],
+                [
+                    *self._command,
+                    "-X",
+                    f"heapsize={HEAP}",
+                    str(self._firmware / "virtual" / "main.py"),
+                ],
                 stdin=unit.board_fd,
                 stdout=unit.board_fd,
                 stderr=log,
