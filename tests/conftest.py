@@ -3,5 +3,4 @@
 import sys
 from pathlib import Path
 
-FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
-sys.path.insert(0, str(FIRMWARE))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "firmware"))

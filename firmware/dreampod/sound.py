@@ -225,7 +225,8 @@ class Sound:
         most = full // fade_ms * _BUFFER_MS
         change = goal - gain[0]
         change = -most if change < -most else most if change > most else change
-        gain[1] = change // self._samples
+        # Rounded towards zero: a fade must not pass its goal, which would turn the sound upside down
+        gain[1] = change // self._samples if change >= 0 else -(-change // self._samples)
         gain[2] = gain[0] + change
 
     def _land(self, gain):

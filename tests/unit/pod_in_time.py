@@ -11,11 +11,12 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conftest import FIRMWARE
 
+FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 TICKS = 1 << 30
 BOARD: dict[str, Any] = json.loads((FIRMWARE / "boards" / "virtual.json").read_text())
 SOUND: dict[str, Any] = BOARD["sound"]

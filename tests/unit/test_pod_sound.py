@@ -329,7 +329,7 @@ def test_another_host_takes_over_and_the_last_ones_stream_ends(
     assert rig.sound.state == wire.STATE_IDLE
 
 
-def test_silence_lasts_while_the_clock_wraps_for_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_lasts_while_all_clocks_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
     coarse = {"rate_hz": 1000, "channels": 1, "ring_frames": 80, "dma_frames": 8, "chunk_frames": 15,
               "slots": 64}  # fmt: skip
     rig = Rig(monkeypatch, spec=coarse)
@@ -340,9 +340,9 @@ def test_silence_lasts_while_the_clock_wraps_for_hours(monkeypatch: pytest.Monke
         play_us += 15_000
     rig.host = False
     lost_us = rig.time.us
-    rig.time.run(2 * 3600 * 1_000_000)
+    rig.time.run(80 * 60 * 1_000_000)  # the wire's clock wraps too, after 71.6 minutes
     after = rig.played(lost_us + LOST_US + 4_500_000 + REACTION_US)
-    assert len(after) > 7_000_000
+    assert len(after) > 4_700_000
     assert not after.any()
     assert rig.sound.state == wire.STATE_HOST_LOST
     assert (rig.sound.slips, rig.sound.late) == (0, 0)

@@ -28,6 +28,8 @@ SLOTS = 64
 CHUNK_US = 15_000  # of sound in a chunk; the pod plays one in that time
 DICTIONARY = {"name": "pod-1", "boot_id": BOOT_ID, "padding": "µ" * 1200}  # takes several frames
 
+GOOD = Faults()
+
 Frame = tuple[int, bytes]
 
 
@@ -126,7 +128,7 @@ class World:
     """A host, a pod, two cables between them, and their time."""
 
     seed: int = 1
-    faults: Faults = Faults()
+    faults: Faults = GOOD
     pod: PodModel = field(default_factory=PodModel)
     host: Protocol = field(default_factory=Protocol)
     us: int = 50_000_000
@@ -200,7 +202,7 @@ def test_every_sequenced_frame_is_accepted_once_and_in_order(
     frames = give(world.host, kinds)
     world.run(1_000_000)
     assert world.pod.accepted == frames[: len(world.pod.accepted)]
-    world.spoil(Faults())
+    world.spoil(GOOD)
     world.run_until_delivered(within_us=600_000 + len(kinds) * CHUNK_US)
     assert world.pod.accepted == frames
     assert world.pod.refused <= WINDOW_FRAMES  # a stale count of its room, at most a window of it
@@ -267,7 +269,7 @@ def test_a_stop_arrives_and_nothing_of_the_stream_after_it(
     kinds = [kind for kind, _ in world.pod.accepted]
     assert wire.STOP in kinds
     assert not {wire.OPEN, wire.CHUNK} & set(kinds[kinds.index(wire.STOP) :])
-    world.spoil(Faults())
+    world.spoil(GOOD)
     frames = give(world.host, [wire.OPEN, wire.CHUNK])
     world.run_until_delivered(within_us=1_000_000)
     world.run(500_000)
@@ -282,7 +284,7 @@ def test_a_stop_that_is_lost_is_said_again_within_the_200_ms() -> None:
     world.spoil(Faults(swallow=1.0))
     world.host.stop()
     world.run(40_000)
-    world.spoil(Faults())
+    world.spoil(GOOD)
     world.run(30_000)
     assert world.pod.accepted[-1][0] == wire.STOP
     world.run(50_000)

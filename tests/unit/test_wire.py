@@ -82,10 +82,9 @@ def test_frames_come_out_whole_however_the_bytes_are_cut(
     assert (protocol.corrupt, protocol.skipped_bytes, protocol.lost_frames) == (0, 0, 0)
 
 
+ways_to_spoil = st.sampled_from(["flip", "drop", "insert", "double"])
 damage = st.lists(
-    st.tuples(st.sampled_from(["flip", "drop", "insert", "double"]), st.integers(0, 10**6), st.integers(1, 255)),
-    min_size=1,
-    max_size=8,
+    st.tuples(ways_to_spoil, st.integers(0, 10**6), st.integers(1, 255)), min_size=1, max_size=8
 )
 
 
@@ -146,7 +145,7 @@ def test_frames_that_did_not_come_are_counted(arrives: list[bool], first: int) -
     assert protocol.lost_frames == arrives.count(False)  # and none before the first that we saw
 
 
-@given(st.sampled_from([wire.ACK, wire.STATS, wire.PROBE_REPLY, wire.EVENT, wire.BLOCK, wire.DICTIONARY]), payloads)
+@given(st.integers(wire.DICTIONARY, wire.EVENT), payloads)
 def test_a_whole_frame_with_a_payload_that_does_not_fit_is_counted_not_raised(
     kind: int, payload: bytes
 ) -> None:

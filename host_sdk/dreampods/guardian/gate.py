@@ -2,10 +2,11 @@
 
 Two limits, both from the pod's calibration and the policy, whichever is lower. The hard limit holds
 for each single sample; the mixer's limiter aims for it, the gate makes sure. The level limit holds
-for the energy: the gate turns a pod down slowly while its last ten seconds come near it. Levels are
-computed without A-weighting; as that never adds more than 1.3 dB (IEC 61672-1, table 3), the
-unweighted level plus 1.3 dB is an upper bound of the weighted one, and limiting it errs on the
-quiet side.
+for the energy: the gate turns a pod down by as much as its sound of the last seconds, before it was
+turned down, would exceed it. (Steering by the level after the trim instead would swing: that level
+answers late, and a sound far too loud would go to silence and back.) Levels are computed without
+A-weighting; as that never adds more than 1.3 dB (IEC 61672-1, table 3), the unweighted level plus
+1.3 dB is an upper bound of the weighted one, and limiting it errs on the quiet side.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ HARD_DBA = 75.0
 
 _A_WEIGHTING_MOST_DB = 1.3
 _RESAMPLER_ROOM_DB = 0.5  # what a sound may rise between the samples that the limiter saw
-_LEVEL_MEMORY_S = 10.0
+_LEVEL_MEMORY_S = 10.0  # of the level that is shown
+_DEMAND_MEMORY_S = 3.0  # of the level that the trim follows; shorter, for it must be there first
 _KNEE_DB = 1.0  # the pod is turned down from here on below its ceiling
+_FALL_DB_PER_S = 50.0
 _RELEASE_DB_PER_S = 1.0
 _QUIETEST_MEAN_SQUARE = 1e-12
 
@@ -67,6 +70,7 @@ class Gate:
         self.stopped: str | None = None  # why
         self.held_samples = 0  # that the hard limit had to hold here: a fault of the mix if not 0
         self._mean_square = dict.fromkeys(limits, 0.0)
+        self._demand = dict.fromkeys(limits, 0.0)  # mean square as it would be without the trim
         self._trim_db = dict.fromkeys(limits, 0.0)
 
     def stop(self, reason: str) -> None:
@@ -80,16 +84,21 @@ class Gate:
     def trim(self, pod: str, seconds: float) -> float:
         """The linear gain by which this pod is turned down for the next `seconds` of sound."""
         limits = self.limits[pod]
-        excess_db = self.level_dbfs(pod) + _A_WEIGHTING_MOST_DB + _KNEE_DB - limits.ceiling_dbfs
-        # A tenth of the excess each second of memory: the level follows the trim in about that time
-        change_db = -excess_db * seconds if excess_db > 0 else _RELEASE_DB_PER_S * seconds
-        self._trim_db[pod] = min(0.0, self._trim_db[pod] + change_db)
+        demand_dbfs = 10 * math.log10(max(2 * self._demand[pod], _QUIETEST_MEAN_SQUARE))
+        excess_db = demand_dbfs + _A_WEIGHTING_MOST_DB + _KNEE_DB - limits.ceiling_dbfs
+        now_db = self._trim_db[pod]
+        lowest_db = now_db - _FALL_DB_PER_S * seconds
+        highest_db = now_db + _RELEASE_DB_PER_S * seconds
+        self._trim_db[pod] = min(0.0, highest_db, max(lowest_db, -excess_db))
         return float(10 ** (self._trim_db[pod] / 20))
 
     def measure(self, pod: str, mean_square: float, seconds: float) -> None:
         """Take note of the mean square (full scale 1) of `seconds` of sound for this pod."""
         share = 1 - math.exp(-seconds / _LEVEL_MEMORY_S)
         self._mean_square[pod] += share * (mean_square - self._mean_square[pod])
+        untrimmed = mean_square / 10 ** (self._trim_db[pod] / 10)
+        share = 1 - math.exp(-seconds / _DEMAND_MEMORY_S)
+        self._demand[pod] += share * (untrimmed - self._demand[pod])
 
     def level_dbfs(self, pod: str) -> float:
         """RMS level of about the last ten seconds, relative to a full-scale sine."""

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
-from functools import wraps
-from typing import Concatenate, ParamSpec
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ from dreampods.errors import RecordingError
 from dreampods.fleet import ClockMap, News, Pod, Stream
 from dreampods.guardian import Consent
 from dreampods.mix import ENGINE_RATE_HZ
-from dreampods.recording import SessionFolder
+from dreampods.recording import Background, SessionFolder
 from dreampods.resonance import Mixed
 
 from .moment import Moment, PodMoment
@@ -34,24 +33,6 @@ _OFFSET_EVERY_NS = 2_000_000_000
 _TYPES = {"eeg": "EEG", "pulse": "PPG", "breath": "Respiration"}
 _NOT_STATE = ("name", "state")
 _UNITS = {"phase": "rad", "hz": "Hz", "db": "dB", "dbfs": "dBFS", "us": "us", "ppm": "ppm"}
-
-
-_Arguments = ParamSpec("_Arguments")
-
-
-def _kept(
-    write: Callable[Concatenate[Record, _Arguments], None],
-) -> Callable[Concatenate[Record, _Arguments], None]:
-    """Note the first failure to write, and go on."""
-
-    @wraps(write)
-    def attempt(self: Record, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
-        try:
-            write(self, *args, **kwargs)
-        except RecordingError as error:
-            self.failure = self.failure or error
-
-    return attempt
 
 
 class _PodTime:
@@ -87,8 +68,8 @@ class Record:
     """Writes a session's folder. Everything about a person passes `consent` for recording first."""
 
     def __init__(self, folder: SessionFolder, consent: Consent, pods: list[Pod]) -> None:
-        self.failure: RecordingError | None = None
         self._folder = folder
+        self._disk = Background()
         self._consent = consent
         self._names = [pod.name for pod in pods]
         xdf = folder.xdf
@@ -123,7 +104,7 @@ class Record:
         ]
         # A room of one has no pairs, and a stream must have a channel
         self._pairs = (
-            xdf.add_stream("pairs", "Synchrony", pairs, ["1"] * len(pairs), 1.0, "float32", "host")
+            xdf.add_stream("pairs", "Synchrony", pairs, ["1"] * len(pairs), 1.0, "float64", "host")
             if pairs
             else None
         )
@@ -146,7 +127,6 @@ class Record:
                 str(pod.dictionary.get("uid", pod.name)),
             )
 
-    @_kept
     def samples(self, pod: Pod, stream: Stream, values: NDArray[np.float32]) -> None:
         """Samples as they come; missing ones (NaN rows in front) leave a gap in the times."""
         if not self._consent.allows(pod.name, "record"):
@@ -155,9 +135,9 @@ class Record:
         time.update(pod)
         there = values[~np.isnan(values).all(axis=1)]
         first_s = time.seconds(stream.pod_us(stream.next_number - len(there)))
-        self._folder.xdf.samples(self._sensors[pod.name, stream.name], first_s, there)
+        ident = self._sensors[pod.name, stream.name]
+        self._disk.call(partial(self._folder.xdf.samples, ident, first_s, there))
 
-    @_kept
     def offsets(self, pods: list[Pod], now_ns: int) -> None:
         """Write the clock offsets that are due."""
         for pod in pods:
@@ -169,20 +149,23 @@ class Record:
             if offset is not None and self._consent.allows(pod.name, "record"):
                 time.offset_due_ns = now_ns + _OFFSET_EVERY_NS
                 for stream in pod.streams:
-                    self._folder.xdf.clock_offset(self._sensors[pod.name, stream.name], *offset)
+                    ident = self._sensors[pod.name, stream.name]
+                    self._disk.call(partial(self._folder.xdf.clock_offset, ident, *offset))
 
-    @_kept
     def moment(self, moment: Moment, host_s: float) -> None:
         """What the room was like."""
-        xdf = self._folder.xdf
-        at = np.array([host_s])
-        xdf.samples(self._group, at, np.array([[moment.order.value, moment.order.chance]]))
+        self._row(self._group, host_s, [moment.order.value, moment.order.chance])
         for pod in moment.pods:
             if self._consent.allows(pod.name, "record"):
                 row = [float(getattr(pod, name)) for name in self._state_fields]
-                xdf.samples(self._state[pod.name], at, np.array([row]))
+                self._row(self._state[pod.name], host_s, row)
 
-    @_kept
+    def _row(self, stream: int, host_s: float, row: list[float]) -> None:
+        """One sample of a stream in host time."""
+        self._disk.call(
+            partial(self._folder.xdf.samples, stream, np.array([host_s]), np.array([row]))
+        )
+
     def pairs(self, pairs: Pairs, host_s: float) -> None:
         """Locking of all pairs; unknown for those who did not agree to be recorded."""
         if self._pairs is None:
@@ -192,24 +175,22 @@ class Record:
             for j, b in enumerate(self._names[i + 1 :], i + 1):
                 kept = self._consent.allows(a, "record") and self._consent.allows(b, "record")
                 row += [pairs.plv[i, j], pairs.chance[i, j]] if kept else [math.nan, math.nan]
-        self._folder.xdf.samples(self._pairs, np.array([host_s]), np.array([row], np.float32))
+        self._row(self._pairs, host_s, row)
 
-    @_kept
     def sound(self, mixed: Mixed) -> None:
         """A block of all mixes, as it was before each pod's resampling."""
-        self._audio["collective"].write(mixed.collective)
+        self._disk.call(partial(self._audio["collective"].write, mixed.collective))
         for i, name in enumerate(self._names):
             if name in self._audio and self._consent.allows(name, "record"):
-                self._audio[name].write(mixed.pods[i])
+                self._disk.call(partial(self._audio[name].write, mixed.pods[i]))
 
-    @_kept
     def event(
         self, kind: str, session_s: float, stamp_s: float, details: Mapping[str, object]
     ) -> None:
         """Something that happened at `session_s`, which is `stamp_s` of host time."""
-        self._folder.event(kind, session_s, **details)
+        self._disk.call(partial(self._folder.event, kind, session_s, **details))
         text = json.dumps({"kind": kind, **details}, ensure_ascii=False)
-        self._folder.xdf.samples(self._events, stamp_s, [text])
+        self._disk.call(partial(self._folder.xdf.samples, self._events, stamp_s, [text]))
 
     def news(self, news: News, start_ns: int) -> None:
         """Something that happened to a pod."""
@@ -217,12 +198,19 @@ class Record:
         details = {"pod": news.pod, "text": news.text}
         self.event(news.kind, session_s, news.host_ns * 1e-9, details)
 
+    @property
+    def failure(self) -> RecordingError | None:
+        """The first thing that could not be written, if any."""
+        return self._disk.failure
+
     def finish(self, summary: Mapping[str, object]) -> None:
-        """Close all files and write the summary."""
+        """Write what is still to be written, the summary too, and close all files."""
+        self._disk.finish()
         self._folder.finish(summary)
 
     def close(self) -> None:
         """Close all files."""
+        self._disk.finish()
         self._folder.close()
 
 

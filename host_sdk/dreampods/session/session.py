@@ -90,7 +90,6 @@ class Session:
         self._unrecorded = False
         self._orders: list[tuple[float, float]] = []
         self._fresh: list[News] = []
-        self._unwritten: list[tuple[Pod, Stream, NDArray[np.float32]]] = []
 
     # --- asking ------------------------------------------------------------------------------
 
@@ -207,7 +206,7 @@ class Session:
     def _on_samples(self, pod: Pod, stream: Stream, values: NDArray[np.float32]) -> None:
         if not self.consent.allows(pod.name, "sense"):
             return
-        self._unwritten.append((pod, stream, values))
+        self._record.samples(pod, stream, values)
         mapping = pod.clock.map
         if mapping is not None:
             self._bodies[self._pods.index(pod)].add(stream, values, mapping)
@@ -218,7 +217,7 @@ class Session:
             while self.session_s < self.seconds and self.gate.stopped is None:
                 self._take_news()
                 await self._render()
-                self._write_samples()
+                self._record.offsets(self._pods, time.monotonic_ns())
                 if self.session_s >= moment_s:
                     self._compare()
                     moment_s = max(moment_s + MOMENT_S, self.session_s - MOMENT_S)
@@ -229,18 +228,11 @@ class Session:
                     self._record.pairs(pairs, time.monotonic())
                 await asyncio.sleep(_TURN_S)
             self._take_news()
-            self._write_samples()
         except BaseException as error:
             # Whatever it is, it must not leave people with a sound that nobody steers
             self.gate.stop(str(error) or type(error).__name__)
             self.fleet.stop()
             raise
-
-    def _write_samples(self) -> None:
-        unwritten, self._unwritten = self._unwritten, []
-        for pod, stream, values in unwritten:
-            self._record.samples(pod, stream, values)
-        self._record.offsets(self._pods, time.monotonic_ns())
 
     def _take_news(self) -> None:
         for news in self.fleet.news():

@@ -1,0 +1,67 @@
+"""`_fast` equals `_plain` bit for bit, on random data and at the corners. Run by MicroPython."""
+
+import random
+from array import array
+
+from dreampod import _fast, _plain
+
+ROUNDS = 60
+
+
+def noise(length):
+    return bytearray(random.getrandbits(8) for _ in range(length))
+
+
+def full_scale(length):
+    return bytearray(random.choice((0x00, 0x7F, 0x80, 0xFF)) for _ in range(length))
+
+
+def small():
+    return random.randint(0, 50)
+
+
+def gain():
+    """All gains that fades pass through, those a rounded slope leaves just below zero included."""
+    now = random.choice((0, 16, 1 << 24, random.randint(0, 1 << 24), -random.randint(1, 640)))
+    step = random.choice((0, -1, 1, -now // 600, ((1 << 24) - now) // 600))
+    return array("i", [now, step, 0])
+
+
+def copied(argument):
+    if isinstance(argument, bytearray):
+        return bytearray(argument)
+    return array("i", argument) if isinstance(argument, array) else argument
+
+
+def compare(name, arguments):
+    """Run both on copies of the arguments, and compare all that they may have written to."""
+    mine = [copied(argument) for argument in arguments]
+    getattr(_fast, name)(*arguments)
+    getattr(_plain, name)(*mine)
+    for place in range(len(mine)):
+        if arguments[place] != mine[place]:
+            raise AssertionError(name + ": argument " + str(place) + " differs: " + repr(mine))
+
+
+random.seed(1)
+for turn in range(ROUNDS):
+    data = noise if turn % 2 else full_scale
+    length = random.randint(0, 300)
+    compare("put_crc", (data(length + 4), length))
+    compare("copy", (data(400), small(), data(400), small(), random.randint(0, 350)))
+    compare("clear", (data(400), small(), random.randint(0, 350)))
+    compare("add", (data(800), small(), data(800), small(), random.randint(0, 340), gain()))
+    # A second piece of the same fade, as when a chunk ends within a buffer
+    fade = array("i", [16, -1, 0])
+    compare("add", (data(400), 0, data(400), 0, 100, fade))
+    fade[0] = 16 - 100
+    compare("add", (data(400), 100, data(400), 100, 100, fade))
+    for channels in (1, 2):
+        last = array("i", [random.randint(-32768, 32767) for _ in range(channels)])
+        compare("decay", (data(800), small(), random.randint(0, 150), channels, last))
+        low, lower = random.randint(-8192, 8191), random.randint(-8192, 8191)
+        state = array("i", [random.randint(1, 0xFFFF), low, lower])
+        compare("rumble", (data(800), random.randint(0, 200), channels, state))
+    ceiling = random.choice((0, 1, 18426, 32767, random.randint(0, 32767)))
+    compare("limit", (data(800), random.randint(0, 400), ceiling, array("i", [0, 0, 0])))
+print("equal")
