@@ -6,6 +6,7 @@ sensors feel comes from the recordings in the pod's tape folder.
 
 import json
 import os
+import sys
 
 import crystal
 import micropython
@@ -275,11 +276,19 @@ class I2S:
             _clear(self._played, at, self._HALF_BYTES)
         at += self._HALF_BYTES
         if at == len(self._played):
-            self._file.write(self._played)
+            self._keep()
             at = 0
         self._played_at = at
         if self._source is not None:
             self._move()
+
+    def _keep(self):
+        if self._file is not None:
+            try:
+                self._file.write(self._played)
+            except OSError as error:  # the PC's disk is full; a board would not notice
+                sys.stderr.write("what plays is not kept any more: %s\n" % error)
+                self._file = None
 
     def _move(self):
         count = min(

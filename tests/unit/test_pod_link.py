@@ -243,14 +243,14 @@ def test_a_host_that_filled_the_pod_is_told_when_there_is_room_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = World(monkeypatch)
-    world.meet()
-    frames = give(world.host, [wire.OPEN, *[wire.CHUNK] * 40])
 
     def chunks() -> int:
         return sum(kind == wire.CHUNK for kind, _ in world.accepted)
 
     played = [0]
     world.room = lambda: 8 - chunks() + played[0]
+    world.meet()
+    frames = give(world.host, [wire.OPEN, *[wire.CHUNK] * 40])
     world.run(200_000)
     assert chunks() == 8
     played[0] = 40

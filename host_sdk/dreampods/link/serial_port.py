@@ -106,9 +106,10 @@ def _open(path: str) -> serial.Serial:
 
 
 def _explain(path: str, error: serial.SerialException) -> str:
+    # pyserial keeps the number in one place or another; termios.error is no OSError
     number = error.errno
-    if number is None and isinstance(error.__context__, OSError):
-        number = error.__context__.errno
+    if number is None and error.__context__ is not None and error.__context__.args:
+        number = error.__context__.args[0]
     if number == errno.ENOENT:
         return (
             f"{path}: no such port; is the pod plugged in? `ls /dev/serial/by-path` shows what is"

@@ -42,7 +42,6 @@ class _PodTime:
         self._map: ClockMap | None = None
         self._boot = 0
         self._shift_us = 0.0
-        self.offset_due_ns = 0
 
     def update(self, pod: Pod) -> None:
         mapping = pod.clock.map
@@ -70,6 +69,7 @@ class Record:
     def __init__(self, folder: SessionFolder, consent: Consent, pods: list[Pod]) -> None:
         self._folder = folder
         self._disk = Background()
+        self._offsets_due_ns = 0
         self._consent = consent
         self._names = [pod.name for pod in pods]
         xdf = folder.xdf
@@ -140,14 +140,20 @@ class Record:
 
     def offsets(self, pods: list[Pod], now_ns: int) -> None:
         """Write the clock offsets that are due."""
+        if now_ns < self._offsets_due_ns:
+            return
+        self._offsets_due_ns = now_ns + _OFFSET_EVERY_NS
+        host_s = now_ns * 1e-9
+        for ident in (self._group, self._pairs, self._events, *self._state.values()):
+            if ident is not None:  # in the host's own time, which readers like to be told
+                self._disk.call(partial(self._folder.xdf.clock_offset, ident, host_s, 0.0))
         for pod in pods:
             time = self._times[pod.name]
             time.update(pod)
-            if now_ns < time.offset_due_ns or pod.state != "ready":
-                continue
             offset = time.offset(now_ns)
-            if offset is not None and self._consent.allows(pod.name, "record"):
-                time.offset_due_ns = now_ns + _OFFSET_EVERY_NS
+            if offset is None or pod.state != "ready":
+                continue
+            if self._consent.allows(pod.name, "record"):
                 for stream in pod.streams:
                     ident = self._sensors[pod.name, stream.name]
                     self._disk.call(partial(self._folder.xdf.clock_offset, ident, *offset))

@@ -58,6 +58,7 @@ class Room:
         self._oscillator_phase = np.zeros(count)
         self._togetherness = np.zeros(count, np.complex128)
         self._trust = np.zeros(count)
+        self._unknown = 1.0
         self.coupling = np.zeros(count)
         self.order: Order = order_parameter(np.zeros(count), np.zeros(count))
 
@@ -86,7 +87,9 @@ class Room:
         keep = math.exp(-MOMENT_S / _COUPLING_MEMORY_S)
         self._togetherness = keep * self._togetherness + (1 - keep) * relation
         self._trust = keep * self._trust + (1 - keep) * np.where(length > 0, confidence, 0.0)
-        self.coupling = np.abs(self._togetherness) / np.where(self._trust > 0, self._trust, 1.0)
+        # What the memory does not hold yet counts as no relation: a session begins uncoupled
+        self._unknown *= keep
+        self.coupling = np.abs(self._togetherness) / np.maximum(self._trust + self._unknown, 1e-9)
 
     def pairs(self) -> Callable[[], Pairs]:
         """The room as it is now; called, in whatever thread, it compares all pairs, (N, N).
