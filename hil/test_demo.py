@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import pyxdf
 import soundfile
+
 from rig import Played
 
 pytestmark = pytest.mark.virtual
@@ -37,11 +38,24 @@ needs_recordings = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`make demo`'s own command, into another folder."""
+    """`make demo`'s own command, into another folder.
+
+    Once more if the computer itself stood still meanwhile, as the session measured and says: what a
+    virtual machine that gets no processor does to sound is not what is tested here.
+    """
+    out = _hold_demo(tmp_path_factory)
+    warnings = json.loads((out / "session.json").read_text())["warnings"]
+    return _hold_demo(tmp_path_factory) if warnings else out
+
+
+def _hold_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("demo") / "out"
     command = [sys.executable, "-m", "dreampods", "run", "tide", "--pods", "virtual:8"]
     done = subprocess.run(
-        [*command, "--seconds", "60", "--out", str(out)], capture_output=True, text=True, timeout=200
+        [*command, "--seconds", "60", "--out", str(out)],
+        capture_output=True,
+        text=True,
+        timeout=200,
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -91,7 +105,10 @@ class TestDemo:
             mix, rate = soundfile.read(demo / "mix" / f"{name}.flac")
             first = np.nonzero(np.abs(played.pcm[:, 0]) > 3)[0][0]
             lags_us.append(
-                [_lag_us(played, mix[:: rate // 16000, 0], at_s, first) for at_s in range(5, 55, 5)]
+                [
+                    _lag_us(played, mix[:: rate // 16000, 0], at_s, first)
+                    for at_s in range(5, 55, 5)
+                ]
             )
         spread = np.ptp(np.array(lags_us), axis=0)
         measured("spread between pods, worst", float(spread.max()), "us")
@@ -100,7 +117,9 @@ class TestDemo:
     def test_the_record_opens_with_its_clock_offsets(self, demo):
         streams, _ = pyxdf.load_xdf(demo / "streams.xdf")
         names = {stream["info"]["name"][0] for stream in streams}
-        assert names >= {f"{pod}/{what}" for pod in PODS for what in ("eeg", "pulse", "breath", "state")}
+        assert names >= {
+            f"{pod}/{what}" for pod in PODS for what in ("eeg", "pulse", "breath", "state")
+        }
         for stream in streams:
             if stream["info"]["type"][0] == "EEG":
                 assert len(stream["clock_times"]) >= 25

@@ -43,14 +43,14 @@ class Link:
         self._missing = [self._view[have : wire.HEADER_BYTES] for have in range(wire.HEADER_BYTES)]
         self._have = 0  # header bytes held
         self._bodies = {}
-        self._received = 0  # ticks just after the header of the frame in hand
+        self._received = ticks_us()  # just after the header of the frame in hand
 
         self.tx = bytearray(wire.MAX_FRAME)  # senders write their payload from HEADER_BYTES on
         self._tx_seq = 0
         self._expected = 0
         self._unacked = 0
-        self._ack_asked = 0
-        self._acked = 0
+        self._acked = ticks_us()
+        self._ack_asked = self._acked
         self._told_room = _LITTLE_ROOM
         self._ack_now = False
 

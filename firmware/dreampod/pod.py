@@ -232,7 +232,8 @@ class Pod:
         self._loop_worst_us = 0
         for i in range(2, len(values)):
             put_u32(link.tx, wire.HEADER_BYTES + 4 * i, values[i])
-        fast.copy(link.tx, wire.HEADER_BYTES, self._boot_bytes, 0, 4)
+        for i in range(4):
+            link.tx[wire.HEADER_BYTES + i] = self._boot_bytes[i]
         self.clock.put(link.tx, wire.HEADER_BYTES + 4, now)
         link.send(wire.STATS, wire.STATS_BYTES)
 

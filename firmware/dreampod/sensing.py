@@ -30,7 +30,7 @@ class Stream:
         self._size = self._block * _BLOCKS_HELD  # samples
         self._ring = bytearray(self._size * self._frame_bytes)
         # The clock at the first sample of each block held
-        self._stamps = [0] * _BLOCKS_HELD
+        self._stamps = [ticks_us()] * _BLOCKS_HELD
         self.on = False
         self._counter = 0  # samples the sensor has delivered; only the interrupt writes it
         self._sent = 0  # samples sent or given up; only the loop writes it

@@ -103,6 +103,9 @@ class Timer:
     ONE_SHOT = 0
     PERIODIC = 1
 
+    def __init__(self, id=-1):
+        pass
+
     def init(self, freq, mode=PERIODIC, callback=None, hard=False):
         self._period = 1_000_000 // freq
         self._callback = callback

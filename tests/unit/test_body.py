@@ -369,7 +369,7 @@ def _stream(name: str, rate_hz: int, channels: int) -> Stream:
 def test_body_takes_its_streams() -> None:
     """And knows nothing of what has no sensor."""
     body = Body(_FOLLOW)
-    mapping = ClockMap(0, 0.0, 1.0, 10.0, 1e-6, 100.0, 8)
+    mapping = ClockMap(0, 0.0, 1.0, 10.0, 1e-6, 50.0, 100.0, 8)
     breath = _stream("breath", _RATE, 1)
     clock = _Clock()
     t = np.arange(20 * _RATE) / _RATE

@@ -43,7 +43,9 @@ class Pod:
     def clock(self) -> SimpleNamespace:
         rate = 1 + self.ppm * 1e-6
         return SimpleNamespace(
-            map=ClockMap(START_NS, self.boot_us + self.shift_us, rate, 50.0, 1e-7, 500.0, 100)
+            map=ClockMap(
+                START_NS, self.boot_us + self.shift_us, rate, 50.0, 1e-7, 250.0, 500.0, 100
+            )
         )
 
     def host_s(self, pod_us: float) -> float:

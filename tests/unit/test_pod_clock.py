@@ -117,9 +117,11 @@ def test_after_a_minute_the_clock_is_known_and_its_band_holds(
     print(f"p99 {np.percentile(errors, 99):.0f} µs, mean σ {np.mean(sigmas):.0f} µs, held {held:.1%}")
     assert np.percentile(errors, 99) < p99_us
     assert held >= 0.9
+    if delay is wifi:  # where microseconds of stamping do not matter, the band is no wider than it claims
+        assert held <= 0.995
 
 
-def test_the_band_holds_where_one_direction_is_always_slower() -> None:
+def test_the_stated_bound_covers_what_one_direction_is_always_slower() -> None:
     # The share of the shortest round trip that one way takes is what no probe can tell
     held = []
     for seed in range(60):
@@ -132,7 +134,10 @@ def test_the_band_holds_where_one_direction_is_always_slower() -> None:
             return base + dice.expovariate(1 / 1.5e-3)
 
         link = Link(delay, ppm=20, seed=seed)
-        held += [abs(error_us) <= 1.96 * sigma_us for error_us, sigma_us in link.run(20)[3:]]
+        held += [
+            abs(error_us) <= 1.96 * sigma_us + link.map.asymmetry_us
+            for error_us, sigma_us in link.run(20)[3:]
+        ]
     assert np.mean(held) >= 0.9
 
 

@@ -13,7 +13,7 @@ class Analog:
 
     def begin(self, stream):
         self._push = stream.push
-        self._timer = Timer()
+        self._timer = Timer(-1)
         self._timer.init(
             freq=self._rate_hz, mode=Timer.PERIODIC, callback=self._on_time, hard=True
         )

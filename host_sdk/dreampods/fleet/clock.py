@@ -5,9 +5,10 @@ answered by the pod. Half the round trip is the best guess for one way, and its 
 what the round trip took beyond the shortest possible. So each probe is weighted by its excess over
 the shortest round trip of the last minute, and a straight line through the weighted probes gives
 offset *and* rate; in a simulated Wi-Fi that is five times better than the usual rule (take the
-probe with the shortest round trip, no rate). A difference between the two directions that is always
-the same cannot be seen by any two-way method; it is at most half the shortest round trip, and enters
-the uncertainty as such.
+probe with the shortest round trip, no rate). How well the line is known is told from how the probes
+scatter around it. A difference between the two directions that is always the same cannot be seen by
+any two-way method, and makes no scatter: it is stated beside, as half the shortest round trip, which
+it cannot exceed.
 """
 
 from __future__ import annotations
@@ -31,14 +32,19 @@ _OUTLIERS_IN_A_ROW = (
     BURST_PROBES  # so many agree that a clock has stepped (a host that was asleep)
 )
 _FEWEST = 4
+# By how much stamps are off on both ends together: waking up and reading a clock takes some ten
+# microseconds, on a quiet machine nearly always the same, so that no scatter shows it
+_STAMP_US = 12.0
+_DOUBT_PROBES = 8.0  # how many probes it takes to believe their scatter rather than the floor
 
 
 @dataclass(frozen=True, slots=True)
 class ClockMap:
     """host_ns ↔ pod_us (counted on over the 32-bit wraps), valid around `host_ns`.
 
-    `rate` is pod seconds per host second; `sigma_us` the standard uncertainty now, which grows by
-    `rate_sigma` with the time since the last probe.
+    `rate` is pod seconds per host second. `sigma_us` is the standard uncertainty now, which grows by
+    `rate_sigma` with the time since the last probe; `asymmetry_us` bounds what one direction may
+    always be slower than the other.
     """
 
     host_ns: int
@@ -46,6 +52,7 @@ class ClockMap:
     rate: float
     sigma_us: float
     rate_sigma: float
+    asymmetry_us: float
     best_rtt_us: float
     probes: int
 
@@ -79,12 +86,10 @@ class PodClock:
     def __init__(self) -> None:
         self.map: ClockMap | None = None
         self.outliers = 0
-        self._probes: deque[tuple[int, float, float]] = (
-            deque()
-        )  # host_ns, pod - host in s, rtt in s
-        self._doubted: list[
-            tuple[int, float, float]
-        ] = []  # the outliers since the last good probe
+        # host_ns, pod - host in s, rtt in s
+        self._probes: deque[tuple[int, float, float]] = deque()
+        # The outliers since the last good probe
+        self._doubted: list[tuple[int, float, float]] = []
         self._last_us: int | None = None
         self._origin_ns = 0
         self._origin_us = 0
@@ -118,7 +123,8 @@ class PodClock:
             expected_us = self.map.to_pod_us(middle_ns)
             error_s = abs((received + answered) / 2 - expected_us) * 1e-6
             # Half of what the round trip took too long is no outlier, it is what the weight is for
-            slack_s = rtt_s / 2 + _OUTLIER_SIGMAS * self.map.sigma_at(middle_ns) * 1e-6
+            sigma_s = self.map.sigma_at(middle_ns) * 1e-6 + _FLOOR_S
+            slack_s = rtt_s / 2 + _OUTLIER_SIGMAS * sigma_s
             if error_s > slack_s:
                 self.outliers += 1
                 self._doubted.append((middle_ns, offset_s, rtt_s))
@@ -137,7 +143,9 @@ class PodClock:
         offset = np.array([probe[1] for probe in self._probes])
         rtt = np.array([probe[2] for probe in self._probes])
         shortest = float(rtt.min())
-        sigma = _FLOOR_S + (rtt - shortest)
+        excess = rtt - shortest
+        # The shortest seen is not yet the shortest there is, by about the mean spacing of round trips
+        sigma = _FLOOR_S + excess + excess.mean() / len(excess)
         weight = 1.0 / sigma**2
         base = offset[-1]
         # Weighted least squares with a prior on the rate: a 2 x 2 system, solved by hand
@@ -148,15 +156,23 @@ class PodClock:
         at_now = (s2 * y0 - s1 * y1) / det
         rate = (s0 * y1 - s1 * y0) / det
         residual = offset - base - at_now - rate * when
-        scale = max(1.0, float((weight * residual**2).sum()) / len(when))
-        asymmetry_s = shortest / 2 / math.sqrt(3)  # anywhere within half the shortest round trip
+        # The weights say which probes to trust, not how large their errors are. So the covariance is
+        # taken from the residuals themselves (White 1980), each enlarged by its leverage; while
+        # probes are few, what the weights suppose is mixed in.
+        inverse = np.array([[s2, -s1], [-s1, s0]]) / det
+        design = np.stack([np.ones_like(when), when], axis=1)
+        leverage = weight * np.einsum("ni,ij,nj->n", design, inverse, design)
+        pull = design * (weight * residual / (1.0 - np.minimum(leverage, 0.9)))[:, None]
+        doubt = _DOUBT_PROBES / (len(when) + _DOUBT_PROBES)
+        covariance = inverse @ (pull.T @ pull) @ inverse + doubt * inverse
         pod_us = self._origin_us + (now_ns - self._origin_ns) * 1e-3 + (base + at_now) * 1e6
         self.map = ClockMap(
             host_ns=now_ns,
             pod_us=float(pod_us),
             rate=float(1.0 + rate),
-            sigma_us=1e6 * math.hypot(math.sqrt(scale * s2 / det), asymmetry_s),
-            rate_sigma=math.sqrt(scale * s0 / det),
+            sigma_us=math.hypot(1e6 * math.sqrt(covariance[0, 0]), _STAMP_US),
+            rate_sigma=math.sqrt(covariance[1, 1]),
+            asymmetry_us=1e6 * shortest / 2,
             best_rtt_us=shortest * 1e6,
             probes=len(when),
         )

@@ -6,7 +6,6 @@ steps, over N), 0.31 for eight sleepers. Weighted phases count as ``n_eff = (Σw
 ones.
 """
 
-import cmath
 import math
 from dataclasses import dataclass
 
@@ -50,7 +49,7 @@ class OrderSums:
         n_eff = self.weight * self.weight / self.square
         return Order(
             value=min(abs(self.phasor) / self.weight, 1.0),
-            angle=cmath.phase(self.phasor),
+            angle=math.atan2(self.phasor.imag, self.phasor.real),
             chance=math.sqrt(math.pi / (4 * n_eff)),
             n_eff=n_eff,
         )

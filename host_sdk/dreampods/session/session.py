@@ -358,6 +358,7 @@ class Session:
                 "offset_us": mapping.offset_us if mapping else None,
                 "ppm": mapping.ppm if mapping else None,
                 "sigma_us": mapping.sigma_us if mapping else None,
+                "asymmetry_us": mapping.asymmetry_us if mapping else None,
                 "best_rtt_us": mapping.best_rtt_us if mapping else None,
             },
             "sound": {
