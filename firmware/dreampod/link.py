@@ -16,6 +16,7 @@ import struct
 from dreampod import wire
 from dreampod.clock import ticks_diff, ticks_us
 
+_IDLE_MS = 4  # the main loop's one wait, and so what a finished block waits at most
 _FRAMES_PER_STEP = 16  # then the rest of the pod has its turn
 _ACK_EVERY = 4  # sequenced frames
 _ACK_LATEST_US = 20_000
@@ -70,8 +71,9 @@ class Link:
 
     # --- in ----------------------------------------------------------------------------------
 
-    def step(self, wait_ms):
-        """Wait up to `wait_ms` for the host, take what came, acknowledge what is due."""
+    def step(self, _now):
+        """Wait a moment for the host, take what came, acknowledge what is due."""
+        wait_ms = _IDLE_MS
         for _ in range(_FRAMES_PER_STEP):
             ready = False
             for _event in self._poll.ipoll(wait_ms):
@@ -80,7 +82,7 @@ class Link:
                 break
             self._read()
             wait_ms = 0
-        now = ticks_us()
+        now = ticks_us()  # the wait has made the other one old
         if self.connected and ticks_diff(now, self.heard) > HOST_SILENT_US:
             self.connected = False
         if (

@@ -12,18 +12,17 @@ import sys
 import machine
 
 from dreampod import VERSION, wire
-from dreampod.clock import Clock, get_ticks, ticks_diff, ticks_us
+from dreampod.clock import Clock, get_ticks, ticks_us
 from dreampod.link import Link
 from dreampod.sensing import Stream
 from dreampod.sound import BED_FADE_MS, BED_MS, HOST_LOST_MS, Sound
+from dreampod.statistics import Statistics
 
 try:
     from dreampod import _fast as fast
 except (ImportError, SyntaxError):  # a MicroPython without native code for its processor
     from dreampod import _plain as fast
 
-_IDLE_MS = 4  # the loop's longest wait: what a finished block waits at most
-_SECOND_US = 1_000_000
 _WATCHDOG_MS = 8000  # the RP2040's longest is 8388
 
 
@@ -66,15 +65,8 @@ def open_i2s(spec):
     )
 
 
+_TOLD_OF_STREAMS = ("name", "unit", "rate_hz", "channels", "format", "scale", "offset")
 _OPENERS = {"ads1299": open_eeg, "analog": open_analog}
-
-
-def put_u32(buf, offset, value):
-    """Write a number below 2**30. A small int stays small: nothing is allocated."""
-    buf[offset] = value & 0xFF
-    buf[offset + 1] = value >> 8 & 0xFF
-    buf[offset + 2] = value >> 16 & 0xFF
-    buf[offset + 3] = value >> 24
 
 
 class Pod:
@@ -91,7 +83,7 @@ class Pod:
         self.streams = []
         self._faults = []
         for number, spec in enumerate(board["streams"]):
-            stream = Stream(number, spec, fast)
+            stream = Stream(number, spec, fast, self.link, self.clock)
             self.streams.append(stream)
             try:
                 _OPENERS[spec["driver"]](spec).begin(stream)
@@ -99,12 +91,10 @@ class Pod:
                 # One dead part must not take the pod with it: the rest works, the host is told
                 self._faults.append("%s: %s" % (spec["name"], error))
         self._dictionary = self._describe()
-        self._values = [0] * len(wire.STATS_FIELDS)
-        self._boot_bytes = struct.pack("<I", boot_id)
-        self._second = ticks_us()
-        self._turn = self._second
-        self._loop_worst_us = 0
-        self._state = wire.STATE_IDLE
+        statistics = Statistics(
+            boot_id, self.link, self.clock, self.sound, self.streams, self._faults
+        )
+        self._parts = [self.link] + self.streams + [statistics]
 
     def _describe(self):
         sound = self.board["sound"]
@@ -119,19 +109,7 @@ class Pod:
                 "firmware": VERSION,
                 "board": self.board["name"],
                 "streams": [
-                    {
-                        key: stream.spec[key]
-                        for key in (
-                            "name",
-                            "unit",
-                            "rate_hz",
-                            "channels",
-                            "format",
-                            "scale",
-                            "offset",
-                        )
-                    }
-                    for stream in self.streams
+                    {key: stream.spec[key] for key in _TOLD_OF_STREAMS} for stream in self.streams
                 ],
                 "sound": {
                     "rate_hz": sound["rate_hz"],
@@ -140,11 +118,7 @@ class Pod:
                     "slots": sound["slots"],
                 },
                 "limits": self.board["limits"],
-                "dead_man": {
-                    "lost_ms": HOST_LOST_MS,
-                    "bed_ms": BED_MS,
-                    "bed_fade_ms": BED_FADE_MS,
-                },
+                "dead_man": {"lost_ms": HOST_LOST_MS, "bed_ms": BED_MS, "fade_ms": BED_FADE_MS},
                 "faults": self._faults,
             }
         ).encode()
@@ -180,62 +154,10 @@ class Pod:
     # --- the loop ----------------------------------------------------------------------------
 
     def step(self):
-        """One turn: the host's frames, the sensors' blocks, and each second the statistics."""
-        self.link.step(_IDLE_MS)
+        """One turn of the main loop."""
         now = self.clock.now(ticks_us())
-        for stream in self.streams:
-            stream.step(self.link, self.clock)
-        self._tell_state(now)
-        if ticks_diff(now, self._second) >= _SECOND_US:
-            self._second = now
-            self._send_stats(now)
-        turn = ticks_diff(now, self._turn)
-        self._turn = now
-        if turn > self._loop_worst_us:
-            self._loop_worst_us = turn
-
-    def _tell_state(self, now):
-        state = self.sound.state
-        if state != self._state:
-            if state == wire.STATE_STOPPED:
-                self.link.event(wire.EVENT_STOPPED, now)
-            elif self._state == wire.STATE_HOST_LOST:
-                self.link.event(wire.EVENT_HOST_FOUND, now)
-            self._state = state
-
-    def _send_stats(self, now):
-        sound, link, values = self.sound, self.link, self._values
-        sound.second()
-        overflows = 0
-        for stream in self.streams:
-            overflows += stream.overflows
-        values[2] = link.rx_frames
-        values[3] = link.rx_corrupt
-        values[4] = link.rx_skipped
-        values[5] = link.rx_out_of_order
-        values[6] = link.tx_frames
-        values[7] = link.tx_dropped
-        values[8] = overflows
-        values[9] = len(self._faults)
-        values[10] = sound.chunks
-        values[11] = sound.late
-        values[12] = sound.late_worst_us
-        values[13] = sound.underruns
-        values[14] = sound.slips
-        values[15] = sound.buffered_us()
-        values[16] = sound.peak
-        values[17] = sound.mean_square
-        values[18] = sound.ceiling_hits
-        values[19] = self._loop_worst_us
-        values[20] = gc.mem_free()
-        values[21] = sound.state
-        self._loop_worst_us = 0
-        for i in range(2, len(values)):
-            put_u32(link.tx, wire.HEADER_BYTES + 4 * i, values[i])
-        for i in range(4):
-            link.tx[wire.HEADER_BYTES + i] = self._boot_bytes[i]
-        self.clock.put(link.tx, wire.HEADER_BYTES + 4, now)
-        link.send(wire.STATS, wire.STATS_BYTES)
+        for part in self._parts:
+            part.step(now)
 
 
 def load(path, default):

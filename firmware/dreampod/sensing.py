@@ -16,9 +16,11 @@ _BLOCKS_HELD = 8
 class Stream:
     """One sensor's samples. The driver calls `push` from its interrupt, the loop calls `step`."""
 
-    def __init__(self, number, spec, fast):
+    def __init__(self, number, spec, fast, link, clock):
         self.number = number
         self.spec = spec
+        self._link = link
+        self._clock = clock
         self._copy = fast.copy
         self._frame_bytes = wire.SAMPLE_BYTES[spec["format"]] * len(spec["channels"])
         self._block = spec["block"]
@@ -51,18 +53,19 @@ class Stream:
         self._copy(self._ring, place * self._frame_bytes, source, offset, self._frame_bytes)
         self._counter = counter + 1
 
-    def step(self, link, clock):
+    def step(self, _now):
         """Send a block if one is whole."""
         if not self.on or self._counter - self._sent < self._block:
             return
         if self._overwritten():
             return
+        link = self._link
         place = self._sent % self._size
         length = self._block * self._frame_bytes
         struct.pack_into(
             wire.BLOCK_HEAD, link.tx, 8, self.number, self._block, self._sent, self._sent, 0
         )
-        clock.put(link.tx, 20, self._stamps[place // self._block])
+        self._clock.put(link.tx, 20, self._stamps[place // self._block])
         self._copy(link.tx, 24, self._ring, place * self._frame_bytes, length)
         if self._overwritten():  # the interrupt came round while we copied
             return

@@ -104,13 +104,14 @@ def play(_turn):
         seq = (seq + 1) & 0xFFFF
         play_us += 15_000
     port.give(probe)
-    link.step(0)
-    link.step(0)
+    link.step(now_us)
+    link.step(now_us)
     now_us += 20_000
     i2s.handler(i2s)
 
 
-eeg = Stream(0, {"name": "eeg", "format": "i24be", "channels": [0, 1, 2, 3], "block": 10}, _fast)
+spec = {"name": "eeg", "format": "i24be", "channels": [0, 1, 2, 3], "block": 10}
+eeg = Stream(0, spec, _fast, link, pod_clock)
 sample = bytearray(15)
 
 
@@ -120,7 +121,7 @@ def sense(_turn):
     now_us += 4000
     pod_clock.now(ticks_us())
     eeg.push(sample, 3)
-    eeg.step(link, pod_clock)
+    eeg.step(now_us)
 
 
 def run_dry(_turn):

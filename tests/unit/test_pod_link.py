@@ -34,7 +34,6 @@ from dreampods.link.protocol import (
 
 BOOT_ID = 0x12345679
 TURN_US = 500
-IDLE_MS = 4
 HELLO_EVERY_US = 100_000
 PROBE_EVERY_US = 150_000
 # A damaged length that passed its check promises up to 1 KB. If the host has nothing else to say,
@@ -70,9 +69,7 @@ class World:
         self._greeting = False
 
         monkeypatch.setattr(pod_link, "ticks_us", lambda: self.us % TICKS)
-        monkeypatch.setattr(
-            pod_link, "select", SimpleNamespace(poll=lambda: self, POLLIN=1)
-        )
+        monkeypatch.setattr(pod_link, "select", SimpleNamespace(poll=lambda: self, POLLIN=1))
         self.clock = Clock(self.us % TICKS)
         self.link = pod_link.Link(self, self, self.clock, _plain, BOOT_ID)
         self.sound = SimpleNamespace(
@@ -139,7 +136,7 @@ class World:
         """Let the pod's main loop turn."""
         end = self.us + us
         while self.us < end:
-            self.link.step(IDLE_MS)
+            self.link.step(self.us % TICKS)
             self.clock.now(self.us % TICKS)
 
     def spoil(self, faults: Faults) -> None:
@@ -361,12 +358,12 @@ def test_blocks_arrive_as_they_were_sent(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("dreampod.sensing.ticks_us", lambda: world.us % TICKS)
     world.meet()
     spec = {"name": "s", "format": "u16", "channels": ["a", "b"], "block": 5}
-    stream = Stream(3, spec, _plain)
+    stream = Stream(3, spec, _plain, world.link, world.clock)
     stream.start(True)
     for number in range(50):
         stream.push(number.to_bytes(2, "little") + (2 * number).to_bytes(2, "little"), 0)
         world.run(4_000)
-        stream.step(world.link, world.clock)
+        stream.step(world.us % TICKS)
     world.run(20_000)
     blocks = world.got(Block)
     assert [block.first for block in blocks] == list(range(5, 50, 5))
