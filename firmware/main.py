@@ -3,7 +3,6 @@
 import sys
 
 import micropython
-
 from dreampod.pod import run
 
 # A byte 3 is data here. To get back to the prompt, connect while this file is renamed or missing.

@@ -99,7 +99,7 @@ STATE_HOST_LOST = const(2)
 STATE_STOPPED = const(3)
 
 # EVENT kinds
-EVENT_HOST_FOUND = const(1)  # the pod had given the host up, and hears it again
+EVENT_HOST_FOUND = const(1)  # the pod hears a host, after a silence longer than its dead-man
 EVENT_STOPPED = const(2)
 
 # Sample formats a dictionary may name, with the bytes a value takes

@@ -9,24 +9,42 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
+import math
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreampods.dreamscape import load_scene, scene_names
-from dreampods.errors import DreampodsError
+from dreampods.dreamscape.scene import LONGEST_S
+from dreampods.errors import ConsentError, DreampodsError
 from dreampods.firmware.dreampod import VERSION
 from dreampods.fleet import open_pods
 from dreampods.guardian import load_consent
-from dreampods.recording import write_report
+from dreampods.recording import SessionFolder, write_report
 from dreampods.session import Session
+from dreampods.virtual import MOST_PODS
 from dreampods.virtual.sim import simulate
 
 if TYPE_CHECKING:
     from dreampods.session.live import LiveView
 
 INTERRUPTED = 130
+
+_RUN_EPILOG = """\
+A consent file says who lies in each pod, and what they agree to; real pods need one:
+
+    [participant.pod-1]
+    name = "A. N."
+    uses = ["sense", "record", "share"]
+
+sense   measure the body and let the sound follow it
+record  keep the signals, and what was played, on disk
+share   be heard by the others in the collective
+
+Virtual pods play published recordings, or those in --recordings DIR, which has a
+sleepers.toml; dreampods/recordings/sleepers.py says what stands in it.
+"""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -56,11 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         help="hold a session",
         description="Hold a session: play SCENE to the pods, follow their sleepers, keep a record.",
-        epilog=(
-            "A consent file names who lies in each pod and what they agree to: [participant.pod-1]"
-            ' name = "A. N." uses = ["sense", "record", "share"]. Real pods need one; virtual pods play'
-            " published recordings."
-        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_RUN_EPILOG,
     )
     run.add_argument("scene", metavar="SCENE", help="a scene's name, or the path of a scene file")
     run.add_argument(
@@ -89,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         help="start virtual pods",
         description="Start N virtual pods and print their ports, for any program to open. Ctrl-C ends them.",
     )
-    sim.add_argument("count", type=int, metavar="N", help="how many, 1 to 64")
+    sim.add_argument("count", type=int, metavar="N", help=f"how many, 1 to {MOST_PODS}")
     sim.add_argument(
         "--out", type=Path, metavar="DIR", help="where they keep their files (default: temporary)"
     )
@@ -103,24 +118,34 @@ def _parser() -> argparse.ArgumentParser:
         "report",
         help="write the report of a session's folder anew, also of one that was cut short",
     )
-    report.add_argument("folder", type=Path, metavar="DIR")
+    report.add_argument("folder", type=Path, metavar="DIR", help="what --out of the session was")
     report.set_defaults(command=_report)
     return parser
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 1 <= seconds <= 12 * 3600:
-        raise argparse.ArgumentTypeError("from 1 to 43200 seconds")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 1 <= seconds <= LONGEST_S:
+        raise argparse.ArgumentTypeError(f"{text!r}: give 1 to {LONGEST_S:.0f} seconds")
     return seconds
 
 
 def _run(options: argparse.Namespace) -> None:
-    # Everything that can be wrong is looked at before a pod is touched
+    # What can be told to be wrong without touching a pod is told first
     scene = load_scene(options.scene)
     consent = load_consent(options.consent) if options.consent else None
     now = datetime.datetime.now()
     out = options.out or Path("out") / f"{scene.name}-{now:%Y%m%d-%H%M%S}"
+    SessionFolder.check_free(out)
+    fleet = open_pods(options.pods, recordings=options.recordings, folder=out / "pods")
+    if consent is None and fleet.virtual is None:
+        raise ConsentError(
+            "real pods need --consent FILE, which says who lies in them and what they agree to;"
+            " see `dreampods run --help`"
+        )
 
     async def hold() -> None:
         loop = asyncio.get_running_loop()
@@ -130,24 +155,25 @@ def _run(options: argparse.Namespace) -> None:
         with _live_view() as view:
             view.say("waking the pods …")
             async with (
-                open_pods(
-                    options.pods, recordings=options.recordings, folder=out / "pods"
-                ) as fleet,
+                fleet,
                 Session(fleet, scene, out, seconds=options.seconds, consent=consent) as session,
             ):
                 async for moment in session:
                     view.show(session, moment)
+                view.say("writing the report …")
 
     interrupted = False
     try:
         asyncio.run(hold())
     except (KeyboardInterrupt, asyncio.CancelledError):
         interrupted = True
-    if not (out / "session.json").exists():
-        raise SystemExit(INTERRUPTED)
-    _tell(out, interrupted)
     if interrupted:
+        kept = (out / "session.json").exists()
+        print(
+            "stopped" + (f"; what was recorded is kept in {out}" if kept else ""), file=sys.stderr
+        )
         raise SystemExit(INTERRUPTED)
+    _tell(out)
 
 
 def _live_view() -> LiveView:
@@ -160,14 +186,15 @@ def _live_view() -> LiveView:
     return LiveView()
 
 
-def _tell(out: Path, interrupted: bool) -> None:
-    """Write the report, and say where to listen and look."""
-    if interrupted:
-        print("stopped; what was recorded until then is kept", file=sys.stderr)
-    report = write_report(out)
-    print(f"listen   {out / 'mix' / 'collective.flac'}")
-    print(f"         {out / 'mix'}/<pod>.flac, what each sleeper heard")
-    print(f"look     {report}")
+def _tell(out: Path) -> None:
+    """Say where to listen and look."""
+    sounds = sorted((out / "mix").glob("*.flac"))
+    for name, sound in zip(("listen", *[""] * len(sounds)), sounds, strict=False):
+        print(f"{name:8} {sound}")
+    report = out / "report.html"
+    print(
+        f"look     {report if report.exists() else f'dreampods report {out}, to write the report'}"
+    )
     print(f"analyse  {out / 'streams.xdf'}  {out / 'session.json'}  {out / 'events.jsonl'}")
 
 

@@ -67,7 +67,8 @@ class Session:
 
     def __init__(self, pod: Pod) -> None:
         self.pod = pod
-        self.gate = Gate(Consent.of_recordings([pod.name]), {pod.name: Limits.of(BOARD["limits"])})
+        consent = Consent.of_recordings({pod.name: "recording"})
+        self.gate = Gate(consent, {pod.name: Limits.of(BOARD["limits"])})
         self.feed = Feed(pod, self.gate, START_NS)  # type: ignore[arg-type]
         self._frame = 0
 

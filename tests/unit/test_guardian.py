@@ -27,7 +27,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def gate(limits: Limits = LIMITS) -> Gate:
-    return Gate(Consent.of_recordings(["pod-1"]), {"pod-1": limits})
+    return Gate(Consent.of_recordings({"pod-1": "recording"}), {"pod-1": limits})
 
 
 # --- consent -----------------------------------------------------------------------------------
@@ -49,7 +49,7 @@ def test_what_the_file_says_is_allowed_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_what_is_taken_back_ends_at_once(tmp_path: Path) -> None:
-    consent = Consent.of_recordings(["pod-1"])
+    consent = Consent.of_recordings({"pod-1": "recording"})
     assert consent.allows("pod-1", "share")
     consent.revoke("pod-1", "share")
     assert not consent.allows("pod-1", "share")
@@ -98,7 +98,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_use_that_is_none_can_be_neither_agreed_to_nor_taken_back() -> None:
-    consent = Consent.of_recordings(["pod-1"])
+    consent = Consent.of_recordings({"pod-1": "recording"})
     with pytest.raises(ConsentError, match="'dream'"):
         consent.agree("pod-1", "Ada", ["dream"])
     with pytest.raises(ConsentError, match="'dream'"):

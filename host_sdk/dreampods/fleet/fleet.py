@@ -10,7 +10,7 @@ from types import TracebackType
 
 from dreampods.errors import DreampodsError, LinkError
 from dreampods.link import SerialPort
-from dreampods.virtual import VirtualPods
+from dreampods.virtual import MOST_PODS, VirtualPods
 
 from .pod import News, Pod
 
@@ -212,8 +212,10 @@ def open_pods(
     """
     kind, _, count = pods.partition(":")
     if kind == "virtual":
-        if not count.isdecimal() or not 1 <= int(count) <= 64:
-            raise LinkError(f"{pods}: say how many virtual pods, 1 to 64, as in virtual:8")
+        if not count.isdecimal() or not 1 <= int(count) <= MOST_PODS:
+            raise LinkError(
+                f"{pods}: say how many virtual pods, 1 to {MOST_PODS}, as in virtual:8"
+            )
         return Fleet(
             [],
             VirtualPods(

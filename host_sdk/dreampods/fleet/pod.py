@@ -285,7 +285,9 @@ class Pod:
         if event.kind == wire.EVENT_STOPPED:
             self._tell("stopped", now_ns, "silent until the next stream")
         elif event.kind == wire.EVENT_HOST_FOUND:
-            self._tell("host-lost", now_ns, "the pod had not heard us, and went to its own bed")
+            self._tell(
+                "host-lost", now_ns, "the pod had not heard us for longer than its dead-man waits"
+            )
 
     def _tell(self, kind: NewsKind, now_ns: int, text: str) -> None:
         self.news.append(News(kind, self.name, now_ns, text))

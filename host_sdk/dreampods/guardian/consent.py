@@ -11,7 +11,7 @@ ends at once. In a file:
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,11 @@ class Consent:
     _participants: dict[str, _Participant] = field(default_factory=dict)
 
     @classmethod
-    def of_recordings(cls, pods: Iterable[str]) -> Consent:
-        """For virtual pods: their sleepers are recordings, published for such use."""
+    def of_recordings(cls, sleepers: Mapping[str, str]) -> Consent:
+        """For virtual pods: their sleepers are recordings (by pod name), published for such use."""
         consent = cls("published recordings")
-        for pod in pods:
-            consent.agree(pod, f"recording in {pod}", USES)
+        for pod, recording in sleepers.items():
+            consent.agree(pod, recording, USES)
         return consent
 
     def agree(self, pod: str, name: str, uses: Iterable[str]) -> None:

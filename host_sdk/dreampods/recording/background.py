@@ -30,7 +30,9 @@ class Background:
         try:
             self._calls.put_nowait(write)
         except queue.Full:
-            self._fail(RecordingError("the disk is too slow for the record; parts of it are missing"))
+            self._fail(
+                RecordingError("the disk is too slow for the record; parts of it are missing")
+            )
 
     def finish(self) -> None:
         """Return when all calls are made. Further calls do nothing."""

@@ -101,7 +101,8 @@ def pair_matrix(session: Recorded, pairs: Sequence[Pair], colours: Sequence[str]
         if count > _TEXT_UP_TO or not measured:
             continue
         size = 8.5 if count <= 8 else 6.5
-        plv, chance = float(np.nanmean(pair.plv)), float(np.nanmean(pair.chance))
+        known = np.isfinite(pair.plv) & np.isfinite(pair.chance)
+        plv, chance = float(pair.plv[known].mean()), float(pair.chance[known].mean())
         texts = ((j, i, f"{plv:.2f}", f"chance {chance:.2f}"), (i, j, f"{share:.0%}", "of time"))
         for x, y, big, small in texts:
             colour = "white" if dark else INK

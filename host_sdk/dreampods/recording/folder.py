@@ -38,10 +38,7 @@ class SessionFolder:
     def __init__(self, out: Path | str) -> None:
         """Make the folder; raise `RecordingError` if it can't be, or already holds a session."""
         self.path = Path(out)
-        if (self.path / SUMMARY).exists() or (self.path / STREAMS).exists():
-            raise RecordingError(
-                f"{self.path} already holds a session; choose a new folder, none is replaced"
-            )
+        self.check_free(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             # Line-sized appends, each one write: a kill leaves whole lines.
@@ -60,6 +57,16 @@ class SessionFolder:
         except RecordingError:
             self._events.close()
             raise
+
+    @staticmethod
+    def check_free(out: Path) -> None:
+        """Raise `RecordingError` if `out` already holds a session, or is no folder."""
+        if (out / SUMMARY).exists() or (out / STREAMS).exists():
+            raise RecordingError(
+                f"{out} already holds a session; choose a new folder, none is replaced"
+            )
+        if out.exists() and not out.is_dir():
+            raise RecordingError(f"{out} is not a folder; name a folder for the session")
 
     def event(self, kind: str, session_s: float, **fields: object) -> None:
         """Append one event at once: numbers, strings, lists and mappings; no number is `null`."""

@@ -6,6 +6,7 @@ no entry of it can stop a report from being made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from dreampods.recording.reading import Floats, Recorded, Track, is_number
 from dreampods.recording.together import Order, Pair
 
 NOT_MEASURED = "–"
-_WHO = ("participant", "implementation", "boot_id")
+_WHO = ("participant", "boot_id")
 _COUNTS = ("rate_hz", "samples", "lost")
 
 
@@ -81,8 +82,8 @@ def event_rows(session: Recorded) -> list[list[str]]:
 
 
 def pod_table(session: Recorded) -> tuple[list[str], list[list[str]], int]:
-    heads = ["pod", "participant", "what it runs", "boot", "ppm", "σ µs", "best RTT µs"]
-    heads += ["chunks", "late", "underruns", "peak dBFS"]
+    heads = ["pod", "participant", "boot", "ppm", "σ µs", "best RTT µs"]
+    heads += ["chunks", "late", "underruns", "peak dBFS", "runs"]
     rows = []
     for pod in session.pods:
         told = told_of(session, pod)
@@ -94,9 +95,19 @@ def pod_table(session: Recorded) -> tuple[list[str], list[list[str]], int]:
                 *(_number(clock.get(name), 1) for name in ("ppm", "sigma_us", "best_rtt_us")),
                 *(_number(sound.get(name), 0) for name in ("chunks", "late", "underruns")),
                 _number(sound.get("peak_dbfs"), 1),
+                _interpreter(as_text(told.get("implementation"))),
             ]
         )
-    return heads, rows if session.complete else [], 4
+    return heads, rows if session.complete else [], 3
+
+
+def _interpreter(implementation: str) -> str:
+    """A pod's `sys.implementation` as people say it, or as it stands if it is of another form."""
+    found = re.search(r"name='(\w+)', version=\((\d+), (\d+), (\d+), '(\w*)'\)", implementation)
+    if not found:
+        return implementation
+    name, *version, stage = found.groups()
+    return f"{name} {'.'.join(version)}{'-' + stage if stage else ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,8 +110,8 @@ def write_tape(sleeper: Sleeper, folder: Path) -> None:
 
 def _counts(where: str, track: _Track, signal: Signal) -> NDArray[np.float64]:
     values = signal.values.reshape(len(signal.values), -1)
-    needed_s = 2 * track.fade_s + track.search_s + 2 * _CROSSINGS / min(
-        signal.rate_hz, track.rate_hz
+    needed_s = (
+        2 * track.fade_s + track.search_s + 2 * _CROSSINGS / min(signal.rate_hz, track.rate_hz)
     )
     if signal.seconds < needed_s:
         raise RecordingError(

@@ -58,7 +58,7 @@ class LiveView:
 
     def _show_plain(self, session: Session, moment: Moment) -> None:
         for line in self._news:
-            self._console.print(line, highlight=False)
+            self._console.print(line, highlight=False, soft_wrap=True)
         self._news.clear()
         if moment.t >= self._plain_due_s:
             self._plain_due_s = moment.t + _PLAIN_EVERY_S
@@ -70,6 +70,7 @@ class LiveView:
                 f"  underruns {sum(pod.underruns for pod in moment.pods)}"
                 f"  clocks within {worst:.0f} µs",
                 highlight=False,
+                soft_wrap=True,
             )
 
     def _draw(self, session: Session, moment: Moment) -> RenderableType:

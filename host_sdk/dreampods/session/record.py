@@ -160,11 +160,22 @@ class Record:
 
     def moment(self, moment: Moment, host_s: float) -> None:
         """What the room was like."""
-        self._row(self._group, host_s, [moment.order.value, moment.order.chance])
+        if self._all_agree("sense"):
+            known = moment.order.n_eff > 1
+            order = [moment.order.value, moment.order.chance] if known else [math.nan, math.nan]
+            self._row(self._group, host_s, order)
         for pod in moment.pods:
             if self._consent.allows(pod.name, "record"):
                 row = [float(getattr(pod, name)) for name in self._state_fields]
                 self._row(self._state[pod.name], host_s, row)
+
+    def _all_agree(self, *uses: str) -> bool:
+        """Whether all who enter something in common, by any of `uses`, agree to its being kept."""
+        return all(
+            self._consent.allows(name, "record")
+            for name in self._names
+            if any(self._consent.allows(name, use) for use in uses)
+        )
 
     def _row(self, stream: int, host_s: float, row: list[float]) -> None:
         """One sample of a stream in host time."""
@@ -185,7 +196,8 @@ class Record:
 
     def sound(self, mixed: Mixed) -> None:
         """A block of all mixes, as it was before each pod's resampling."""
-        self._disk.call(partial(self._audio["collective"].write, mixed.collective))
+        if self._all_agree("sense", "share"):
+            self._disk.call(partial(self._audio["collective"].write, mixed.collective))
         for i, name in enumerate(self._names):
             if name in self._audio and self._consent.allows(name, "record"):
                 self._disk.call(partial(self._audio[name].write, mixed.pods[i]))

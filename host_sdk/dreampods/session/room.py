@@ -24,16 +24,20 @@ from .body import BREATH, Bands, Body, Rhythm
 MOMENT_S = 0.1
 _COUPLING_MEMORY_S = 12.0
 _PAIR_WINDOW_S = (8.0, 30.0)
-_PAIR_WINDOWS = 7  # in a session, at least: surrogates need stretches to draw from
+_PAIR_WINDOWS = 12  # in a session, at least: surrogates need stretches to draw from
 _HISTORY_WINDOWS = 20
 _MIN_SHIFT_S = 8.0
+_BELIEVED = 0.3  # the least confidence with which a breath counts in the group's order
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """PLV of all pairs' breaths over the last window, and the 95 % level of unrelated ones."""
+    """PLV of all pairs' breaths over the last window, and the 95 % level of unrelated ones.
+
+    NaN where a pair shares no evidence, or the session is too short to know the level.
+    """
 
     plv: Floats
     chance: Floats
@@ -47,7 +51,6 @@ class Room:
         self._scene = scene
         count = len(bodies)
         window_s = min(max(seconds / _PAIR_WINDOWS, _PAIR_WINDOW_S[0]), _PAIR_WINDOW_S[1])
-        self.pair_window_s = window_s
         self._window = round(window_s / MOMENT_S)
         self._pairs = PairwisePLV(count, 1, self._window)
         self._history: deque[tuple[NDArray[np.complex128], Floats]] = deque(
@@ -67,7 +70,8 @@ class Room:
         phase, confidence = self._breaths(host_ns)
         known = np.nan_to_num(phase)
         unit = np.exp(1j * known)
-        self.order = order_parameter(known, confidence)
+        # Phases that are mostly guessed lie together because the guesses begin together
+        self.order = order_parameter(known, np.where(confidence >= _BELIEVED, confidence, 0.0))
         self._couple(unit, confidence)
         self._pairs.push(unit[None, :, None], confidence[None, :, None])
         self._history.append((unit, confidence))
@@ -94,17 +98,18 @@ class Room:
     def pairs(self) -> Callable[[], Pairs]:
         """The room as it is now; called, in whatever thread, it compares all pairs, (N, N).
 
-        The chance level is 1 until the session is long enough to tell.
+        The chance level is NaN until the session is long enough to tell.
         """
         plv = self._pairs.plv[0]
         phasors = np.array([unit for unit, _ in self._history])
         weights = np.array([weight for _, weight in self._history])
 
         def compare() -> Pairs:
-            chance = np.ones_like(plv)
+            chance = np.full_like(plv, np.nan)
             if len(phasors) > self._window:
                 min_shift = round(_MIN_SHIFT_S / MOMENT_S)
-                chance = plv_surrogates(phasors, weights, window=self._window, min_shift=min_shift)
+                level = plv_surrogates(phasors, weights, window=self._window, min_shift=min_shift)
+                chance = np.where(level < 1.0, level, np.nan)  # 1 stands for: too short to tell
             return Pairs(plv, chance)
 
         return compare

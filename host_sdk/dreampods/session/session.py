@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dreampods.dreamscape import Scene
-from dreampods.errors import ConsentError
+from dreampods.errors import ConsentError, RecordingError
 from dreampods.fleet import Fleet, News, Pod, Stream
 from dreampods.guardian import Consent, Gate, Limits
 from dreampods.mix import BLOCK_S, Feed, Rendering
-from dreampods.recording import SessionFolder
+from dreampods.recording import SessionFolder, write_report
 
 from .body import Body
 from .moment import Moment, PodMoment
@@ -36,6 +36,7 @@ _TURN_S = 0.01
 _PAIRS_EVERY_S = 1.0
 _MOMENTS_KEPT = 50  # for a listener who is slow; the record has them all
 _BLOCKS_AT_ONCE = 8  # then the link has its turn
+_STALE_MOMENT_S = 0.5  # a moment that we are later for than this is a gap
 _SLOW_S = 0.25
 _LAST_COUNT_S = 1.2
 
@@ -46,7 +47,7 @@ class Session:
     Args:
         fleet: open pods.
         scene: what to play.
-        out: folder for the record; it must not hold a session yet.
+        out: folder for the record and, at the end, the report; it must not hold a session yet.
         seconds: how long; the scene's own length if None.
         consent: who agreed to what; needed for real pods, virtual ones play published recordings.
 
@@ -78,7 +79,7 @@ class Session:
                     "no consent given for real pods; write a consent file, and give it as consent="
                     " or --consent"
                 )
-            consent = Consent.of_recordings(names)
+            consent = Consent.of_recordings(fleet.virtual.sleepers)
         consent.require(names)
         self.consent = consent
         self.gate = Gate(consent, {pod.name: Limits.of(pod.limits) for pod in self._pods})
@@ -182,15 +183,23 @@ class Session:
         for feed in self._feeds:
             feed.close()
         self.fleet.flush()
+        self._event("end")
         if kind is None:
             await asyncio.sleep(_LAST_COUNT_S)  # the pods count once a second
-        self._event("end")
         try:
             self._record.finish(self._summary())
         finally:
             self._record.close()
         if self._record.failure is not None and kind is None:
             raise self._record.failure
+        await self._write_report()
+
+    async def _write_report(self) -> None:
+        """The report, if what draws it is installed; it can be written any time later."""
+        try:
+            self.report = await asyncio.to_thread(write_report, self.out)
+        except RecordingError as error:
+            self.warnings.append(str(error))
 
     # --- the work ----------------------------------------------------------------------------
 
@@ -212,15 +221,16 @@ class Session:
             self._bodies[self._pods.index(pod)].add(stream, values, mapping)
 
     async def _run(self) -> None:
-        moment_s = pairs_s = 0.0
+        moments, pairs_s = 0, 0.0
         try:
             while self.session_s < self.seconds and self.gate.stopped is None:
                 self._take_news()
                 await self._render()
                 self._record.offsets(self._pods, time.monotonic_ns())
-                if self.session_s >= moment_s:
-                    self._compare()
-                    moment_s = max(moment_s + MOMENT_S, self.session_s - MOMENT_S)
+                while self.session_s >= moments * MOMENT_S:
+                    if self.session_s - moments * MOMENT_S < _STALE_MOMENT_S:
+                        self._compare(moments * MOMENT_S)
+                    moments += 1
                 if self.session_s >= pairs_s:
                     pairs_s += _PAIRS_EVERY_S
                     # Some 10 ms for eight sleepers, more for more: beside the loop, not in it
@@ -269,19 +279,19 @@ class Session:
             for feed in self._feeds:
                 feed.close()
 
-    def _compare(self) -> None:
-        now_ns = time.monotonic_ns()
+    def _compare(self, session_s: float) -> None:
+        at_ns = self._start_ns + round(session_s * 1e9)
         if self._record.failure is not None and not self._unrecorded:
             self._unrecorded = True
-            self._fresh.append(News("unrecorded", "record", now_ns, str(self._record.failure)))
-        self._room.step(now_ns)
+            self._fresh.append(News("unrecorded", "record", at_ns, str(self._record.failure)))
+        self._room.step(at_ns)
         order = self._room.order
-        if order.n_eff > 0:
+        if order.n_eff > 1:
             self._orders.append((order.value, order.chance))
         fresh, self._fresh = tuple(self._fresh), []
-        pods = tuple(self._pod_moment(i, now_ns) for i in range(len(self._pods)))
-        moment = Moment((now_ns - self._start_ns) * 1e-9, order, pods, fresh)
-        self._record.moment(moment, now_ns * 1e-9)
+        pods = tuple(self._pod_moment(i, at_ns) for i in range(len(self._pods)))
+        moment = Moment(session_s, order, pods, fresh)
+        self._record.moment(moment, at_ns * 1e-9)
         if self._moments.qsize() >= _MOMENTS_KEPT:
             self._moments.get_nowait()
         self._moments.put_nowait(moment)

@@ -12,6 +12,8 @@ from typing import Any
 
 from dreampods.errors import LinkError
 
+MOST_PODS = 64
+
 _START_WITHIN_S = 120.0
 _LINE_LIMIT = 1 << 20
 
@@ -36,10 +38,13 @@ class VirtualPods:
 
     @property
     def credits(self) -> list[str]:
-        """Whose recordings the sleepers are: a line for each source, then one for each sleeper."""
-        cards = [(pod["name"], self._card(pod)) for pod in self.pods]
-        sources = list(dict.fromkeys(card["credit"] for _, card in cards))
-        return sources + [f"{name} plays {card['stretches']}" for name, card in cards]
+        """Whose recordings the sleepers are, a line for each source."""
+        return list(dict.fromkeys(self._card(pod)["credit"] for pod in self.pods))
+
+    @property
+    def sleepers(self) -> dict[str, str]:
+        """By pod name, which stretch of the recordings its sleeper is."""
+        return {pod["name"]: self._card(pod)["stretches"] or "recording" for pod in self.pods}
 
     def material_s(self, name: str) -> float | None:
         """After how many seconds the shortest recording of a pod's sleeper begins again."""

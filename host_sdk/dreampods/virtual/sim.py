@@ -10,10 +10,10 @@ from pathlib import Path
 
 from dreampods.errors import LinkError
 
+from .processes import MOST_PODS
 from .supervisor import Supervisor
 
 _LOOK_EVERY_S = 0.1
-MOST = 64
 
 
 def simulate(count: int, folder: Path | None, recordings: Path | None) -> None:
@@ -22,8 +22,8 @@ def simulate(count: int, folder: Path | None, recordings: Path | None) -> None:
     Raises:
         LinkError, RecordingError: what is missing for it.
     """
-    if not 1 <= count <= MOST:
-        raise LinkError(f"{count} virtual pods: give a number from 1 to {MOST}")
+    if not 1 <= count <= MOST_PODS:
+        raise LinkError(f"{count} virtual pods: give a number from 1 to {MOST_PODS}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         if folder is None:
