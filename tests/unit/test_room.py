@@ -134,7 +134,18 @@ def test_an_empty_room_has_no_order() -> None:
     assert room.order.n_eff == 0
     assert (room.coupling == 0).all()
     room.bodies(0).check(2)
-    assert (room.pairs()().chance == 1).all()
+    assert np.isnan(room.pairs()().chance).all()
+
+
+def test_a_pair_that_breathes_as_one_is_found_among_strangers() -> None:
+    phases = np.array(_phases(4, 60, 6, together=False))
+    phases[:, 1] = phases[:, 0] + 1.0  # a steady relation, whatever it is
+    room, _ = _breathing(phases)
+    pairs = room.pairs()()
+    assert pairs.plv[0, 1] > pairs.chance[0, 1]
+    assert pairs.plv[0, 1] > 0.95
+    others = [(i, j) for i in range(6) for j in range(i + 1, 6) if (i, j) != (0, 1)]
+    assert np.mean([pairs.plv[pair] > pairs.chance[pair] for pair in others]) < 0.2
 
 
 def test_bodies_are_told_as_they_will_be_when_heard() -> None:
