@@ -138,14 +138,18 @@ def test_an_empty_room_has_no_order() -> None:
 
 
 def test_a_pair_that_breathes_as_one_is_found_among_strangers() -> None:
-    phases = np.array(_phases(4, 60, 6, together=False))
+    """As irregularly as people breathe: two clocks of one pace look locked at any time."""
+    rng = np.random.default_rng(4)
+    samples, memory = 240 * _RATE, 6 * _RATE
+    wander = rng.standard_normal((samples + memory, 5)).cumsum(axis=0)
+    wander = (wander[memory:] - wander[:-memory]) / math.sqrt(memory)
+    phases = 2 * np.pi * np.cumsum(0.25 + 0.05 * np.tanh(wander), axis=0) / _RATE
     phases[:, 1] = phases[:, 0] + 1.0  # a steady relation, whatever it is
     room, _ = _breathing(phases)
     pairs = room.pairs()()
-    assert pairs.plv[0, 1] > pairs.chance[0, 1]
-    assert pairs.plv[0, 1] > 0.95
-    others = [(i, j) for i in range(6) for j in range(i + 1, 6) if (i, j) != (0, 1)]
-    assert np.mean([pairs.plv[pair] > pairs.chance[pair] for pair in others]) < 0.2
+    assert pairs.plv[0, 1] > max(0.95, pairs.chance[0, 1])
+    others = [(i, j) for i in range(5) for j in range(i + 1, 5) if (i, j) != (0, 1)]
+    assert np.mean([pairs.plv[pair] > pairs.chance[pair] for pair in others]) < 0.35
 
 
 def test_bodies_are_told_as_they_will_be_when_heard() -> None:
