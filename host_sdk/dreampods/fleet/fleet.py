@@ -165,7 +165,9 @@ class Fleet:
             unknown = [
                 pod
                 for pod in self.pods
-                if pod.clock.map is None or pod.clock.map.sigma_us > _CLOCK_GOOD_US
+                if pod.clock.map is None
+                or pod.clock.map.sigma_us > _CLOCK_GOOD_US
+                or not pod.stats
             ]
             if not unknown:
                 return
@@ -179,6 +181,9 @@ class Fleet:
     def _raise_if_broken(self) -> None:
         if self._task is not None and self._task.done():
             self._task.result()
+        for pod in self.pods:
+            if pod.refused is not None:
+                raise pod.refused
 
     async def _close(self) -> None:
         if self._task is not None:

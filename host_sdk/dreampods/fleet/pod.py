@@ -22,6 +22,7 @@ from dreampods.firmware.dreampod import wire
 from dreampods.link import Ack, Block, Dictionary, Event, Message, ProbeReply, Protocol, Stats
 
 from .clock import BURST_EVERY_S, BURST_PROBES, BURST_SPACING_S, PodClock
+from .description import what_is_wrong
 from .streams import Stream
 
 LOST_AFTER_NS = 600_000_000
@@ -77,10 +78,12 @@ class Pod:
         self.streams: list[Stream] = []
         self.stats: dict[str, int] = {}
         self.boots = 0
+        self.refused: LinkError | None = None  # why this pod cannot be used
         self.stray_bytes = 0  # came before any whole frame: perhaps not a pod
         self.news: deque[News] = deque()
         self.on_samples: SamplesHook | None = None
-        self._totals = dict.fromkeys(("chunks", "late", "underruns"), 0)
+        self._totals = dict.fromkeys(("chunks", "late", "underruns"), 0)  # of earlier lives
+        self._before: dict[str, int] = {}  # counters of this life when counting began
         self._loudest = 0
         self._nonce = 0
         self._hello_ns = 0
@@ -115,8 +118,21 @@ class Pod:
         return {key: float(value) for key, value in self.dictionary["limits"].items()}
 
     def total(self, counter: Literal["chunks", "late", "underruns"]) -> int:
-        """A counter over all lives of the pod this session has seen."""
-        return self._totals[counter] + self.stats.get(counter, 0)
+        """A counter since `count_anew`, over all lives of the pod."""
+        return self._totals[counter] + self._counted(counter)
+
+    def _counted(self, counter: str) -> int:
+        """A counter of this life, without what was there before we counted."""
+        return self.stats.get(counter, 0) - self._before.get(counter, 0)
+
+    def count_anew(self) -> None:
+        """A session begins: nothing from before it is its own."""
+        self._totals = dict.fromkeys(self._totals, 0)
+        self._before = dict(self.stats)
+        self._loudest = 0
+        self.boots = 1
+        for stream in self.streams:
+            stream.count_anew()
 
     @property
     def peak_dbfs(self) -> float | None:
@@ -242,11 +258,10 @@ class Pod:
         if message.nonce != self._nonce:
             return
         content = message.content
-        if content.get("protocol") != wire.PROTOCOL:
-            raise LinkError(
-                f"{self.port}: the pod speaks protocol {content.get('protocol')}, this host"
-                f" {wire.PROTOCOL}; update the older of the two"
-            )
+        wrong = what_is_wrong(content)
+        if wrong:
+            self.refused = LinkError(f"{self.port}: {wrong}")
+            return
         first = not self.dictionary
         reborn = not first and int(content["boot_id"]) != self.boot_id
         if first:
@@ -255,8 +270,8 @@ class Pod:
         if first or reborn:
             self.boots += 1
             for key in self._totals:
-                self._totals[key] += self.stats.get(key, 0)
-            self.stats = {}
+                self._totals[key] += self._counted(key)
+            self.stats, self._before = {}, {}
             self.clock = PodClock()
             self._probes.clear()
             for stream in self.streams:
@@ -271,6 +286,10 @@ class Pod:
         self._tell("ready" if first else "returned", now_ns, f"boot {self.boot_id:08x}")
 
     def _take_stats(self, values: dict[str, int], now_ns: int) -> None:
+        if not self.stats and self.boots == 1:
+            self._before = dict(values)  # a pod that had been running: not our doing
+            self.stats = values
+            return
         late = values["late"] - self.stats.get("late", 0)
         if late:
             text = f"{late} chunks of sound, by up to {values['late_worst_us'] / 1000:.1f} ms"

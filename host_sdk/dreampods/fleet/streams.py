@@ -74,6 +74,13 @@ class Stream:
         self._pairs.clear()
         self._line = None
 
+    def count_anew(self) -> None:
+        """Begin to count samples and gaps; what was not asked for meanwhile is not missing."""
+        self.samples = self.lost = 0
+        self.gaps.clear()
+        self._next = None
+        self._held = 0
+
     def add(self, block: Block, clock: PodClock) -> NDArray[np.float32]:
         """Take a block; returns its samples (count, channels), after NaN for those missing before it."""
         values = self._decode(block)

@@ -102,7 +102,7 @@ def load_consent(path: Path | str) -> Consent:
         raise ConsentError(f"{path}: no such consent file; see `dreampods run --help`") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConsentError(f"{path}: cannot be read as a consent file ({error})") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers and nesting beyond all measure
         raise ConsentError(f"{path}: is not TOML: {error}") from None
     consent = Consent(str(path))
     unknown = sorted(content.keys() - {"participant"})

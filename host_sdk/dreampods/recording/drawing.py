@@ -201,7 +201,7 @@ def draw_rows(axes: Axes, images: NDArray[np.float64], seconds: float) -> None:
             zorder=1,
         )
     axes.set_ylim(len(images), 0)
-    axes.set_xlim(0, seconds)
+    axes.set_xlim(0, max(seconds, 1e-3))
 
 
 def name_rows(axes: Axes, names: Sequence[str], colours: Sequence[str]) -> None:

@@ -177,7 +177,7 @@ def _draw_spectrum(axes: Axes, track: Track, seconds: float) -> None:
         interpolation="bilinear",
         zorder=1,
     )
-    axes.set_xlim(0, seconds)
+    axes.set_xlim(0, max(seconds, 1e-3))
 
 
 def spectrum_over_time(track: Track, seconds: float) -> tuple[Floats, Floats, Floats]:

@@ -61,7 +61,7 @@ class SessionFolder:
     @staticmethod
     def check_free(out: Path) -> None:
         """Raise `RecordingError` if `out` already holds a session, or is no folder."""
-        if (out / SUMMARY).exists() or (out / STREAMS).exists():
+        if any((out / name).exists() for name in (SUMMARY, STREAMS, EVENTS, "mix")):
             raise RecordingError(
                 f"{out} already holds a session; choose a new folder, none is replaced"
             )

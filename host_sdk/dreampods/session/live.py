@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -27,6 +28,7 @@ class LiveView:
         self._live: Live | None = None
         self._news: list[str] = []
         self._plain_due_s = 0.0
+        self._blind = False
 
     def __enter__(self) -> LiveView:
         return self
@@ -38,14 +40,26 @@ class LiveView:
         trace: TracebackType | None,
     ) -> None:
         if self._live is not None:
-            self._live.stop()
+            self._draw_if_one_can(self._live.stop)
 
     def say(self, text: str) -> None:
         """A line for the person who waits."""
-        self._console.print(text, style="dim")
+        self._draw_if_one_can(lambda: self._console.print(text, style="dim", markup=False))
 
     def show(self, session: Session, moment: Moment) -> None:
         """Draw a moment."""
+        self._draw_if_one_can(lambda: self._show(session, moment))
+
+    def _draw_if_one_can(self, draw: Callable[[], None]) -> None:
+        """A terminal that went away, or a full log, must not end what people lie in."""
+        if self._blind:
+            return
+        try:
+            draw()
+        except (OSError, ValueError, SystemExit):  # rich ends the program when a pipe breaks
+            self._blind = True
+
+    def _show(self, session: Session, moment: Moment) -> None:
         for news in moment.news:
             self._news.append(f"{moment.t:6.1f} s  {news.pod}  {news.kind}: {news.text}")
         if not self._console.is_terminal:
@@ -58,7 +72,7 @@ class LiveView:
 
     def _show_plain(self, session: Session, moment: Moment) -> None:
         for line in self._news:
-            self._console.print(line, highlight=False, soft_wrap=True)
+            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
         self._news.clear()
         if moment.t >= self._plain_due_s:
             self._plain_due_s = moment.t + _PLAIN_EVERY_S
@@ -71,6 +85,7 @@ class LiveView:
                 f"  clocks within {worst:.0f} µs",
                 highlight=False,
                 soft_wrap=True,
+                markup=False,
             )
 
     def _draw(self, session: Session, moment: Moment) -> RenderableType:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dreampods.dreamscape import Scene
-from dreampods.errors import ConsentError, RecordingError
+from dreampods.errors import ConsentError, DreampodsError, RecordingError
 from dreampods.fleet import Fleet, News, Pod, Stream
 from dreampods.guardian import Consent, Gate, Limits
 from dreampods.mix import BLOCK_S, Feed, Rendering
@@ -87,6 +87,7 @@ class Session:
         self._room = Room(self.scene, self._bodies, self.seconds)
         self._moments: asyncio.Queue[Moment | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._over = False
         self._blocks = 0  # of sound rendered
         self._unrecorded = False
         self._orders: list[tuple[float, float]] = []
@@ -101,6 +102,7 @@ class Session:
 
     def stop(self, reason: str) -> None:
         """Silence all pods at once, and end the session."""
+        self._require_entered()
         if self.gate.stopped is None:
             self.gate.stop(reason)
             self.fleet.stop()
@@ -108,6 +110,11 @@ class Session:
 
     def revoke(self, pod: str, use: str) -> None:
         """A person takes a use back; it is in force with the next block of sound and of samples."""
+        self._require_entered()
+        if pod not in self.gate.limits:
+            raise ConsentError(
+                f"{pod!r} is no pod of this session; there are {', '.join(self.gate.limits)}"
+            )
         self.consent.revoke(pod, use)
         self._event("revoke", pod=pod, use=use)
         if use == "sense":
@@ -120,9 +127,17 @@ class Session:
     def __aiter__(self) -> Session:
         return self
 
+    def _require_entered(self) -> None:
+        if self._task is None:
+            raise DreampodsError("the session has not begun; use it in `async with`")
+
     async def __anext__(self) -> Moment:
+        self._require_entered()
+        if self._over:
+            raise StopAsyncIteration
         moment = await self._moments.get()
         if moment is None:
+            self._over = True
             if self._task is not None and self._task.done():
                 self._task.result()  # raises what ended the session, if it was not its end
             raise StopAsyncIteration
@@ -131,9 +146,14 @@ class Session:
     # --- beginning and end -------------------------------------------------------------------
 
     async def __aenter__(self) -> Session:
-        # Matrix libraries start threads that spin while they wait for each other; on a busy machine a
-        # product of a few microseconds then takes a quarter of a second, and the pods run dry
-        self._one_thread = threadpool_limits(1, user_api="blas")
+        if any(pod.on_samples is not None for pod in self._pods) or self._task is not None:
+            raise DreampodsError(
+                "these pods have a session already, or this one was over; begin a new one"
+            )
+        if not self._pods:
+            raise DreampodsError(
+                "the fleet has no open pods; use it in `async with` around the session"
+            )
         # Tables are computed, for most of a second: not in the loop that the pods are waiting for
         self._rendering = await asyncio.to_thread(
             Rendering, self.scene, self.gate, [pod.name for pod in self._pods]
@@ -144,10 +164,14 @@ class Session:
         except BaseException:
             folder.close()
             raise
+        # Matrix libraries start threads that spin while they wait for each other; on a busy machine a
+        # product of a few microseconds then takes a quarter of a second, and the pods run dry
+        self._one_thread = threadpool_limits(1, user_api="blas")
         self._started = datetime.datetime.now().astimezone()
         self._start_ns = time.monotonic_ns() + int(LEAD_S * 1e9)
         self._feeds = [Feed(pod, self.gate, self._start_ns) for pod in self._pods]
         for pod in self._pods:
+            pod.count_anew()
             pod.on_samples = self._on_samples
             self._sense(pod)
         self.fleet.news()  # what happened before belongs to nobody's record
@@ -164,15 +188,10 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._ended_s = self.session_s
-        if kind is not None:
-            reason = (
-                "interrupted"
-                if kind in (asyncio.CancelledError, KeyboardInterrupt)
-                else str(error)
-            )
-            self.stop(reason)
         assert self._task is not None
+        self._ended_s = self.session_s
+        if kind is not None or not self._task.done():
+            self.stop(_reason(kind, error))
         self._task.cancel()
         self._one_thread.restore_original_limits()
         with contextlib.suppress(asyncio.CancelledError, Exception):  # told to whoever iterates
@@ -184,15 +203,14 @@ class Session:
             feed.close()
         self.fleet.flush()
         self._event("end")
-        if kind is None:
-            await asyncio.sleep(_LAST_COUNT_S)  # the pods count once a second
         try:
+            if kind is None:
+                await asyncio.sleep(_LAST_COUNT_S)  # the pods count once a second
+        finally:  # whoever loses patience here still gets the record
             self._record.finish(self._summary())
-        finally:
-            self._record.close()
-        if self._record.failure is not None and kind is None:
-            raise self._record.failure
         await self._write_report()
+        if self._record.failure is not None and kind is None:
+            raise RecordingError(f"parts of the record are missing: {self._record.failure}")
 
     async def _write_report(self) -> None:
         """The report, if what draws it is installed; it can be written any time later."""
@@ -238,6 +256,8 @@ class Session:
                     self._record.pairs(pairs, time.monotonic())
                 await asyncio.sleep(_TURN_S)
             self._take_news()
+        except asyncio.CancelledError:
+            raise  # by __aexit__, which has said why
         except BaseException as error:
             # Whatever it is, it must not leave people with a sound that nobody steers
             self.gate.stop(str(error) or type(error).__name__)
@@ -283,7 +303,9 @@ class Session:
         at_ns = self._start_ns + round(session_s * 1e9)
         if self._record.failure is not None and not self._unrecorded:
             self._unrecorded = True
-            self._fresh.append(News("unrecorded", "record", at_ns, str(self._record.failure)))
+            news = News("unrecorded", "record", at_ns, str(self._record.failure))
+            self._fresh.append(news)
+            self._record.news(news, self._start_ns)
         self._room.step(at_ns)
         order = self._room.order
         if order.n_eff > 1:
@@ -387,3 +409,12 @@ class Session:
             },
             "mem_free": pod.stats.get("mem_free"),
         }
+
+
+def _reason(kind: type[BaseException] | None, error: BaseException | None) -> str:
+    """Why a session ended before its time."""
+    if kind is None:
+        return "left before its end"
+    if kind in (asyncio.CancelledError, KeyboardInterrupt):
+        return "interrupted"
+    return str(error) or kind.__name__

@@ -24,7 +24,8 @@ def simulate(count: int, folder: Path | None, recordings: Path | None) -> None:
     """
     if not 1 <= count <= MOST_PODS:
         raise LinkError(f"{count} virtual pods: give a number from 1 to {MOST_PODS}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dreampods-")))

@@ -27,6 +27,7 @@ from dreampods.recordings import load_sleepers, write_tape
 
 HEAP = "192k"
 _POWER_ON_AGAIN_S = 1.0
+_SHORTEST_LIFE_S = 0.25  # what ends sooner is no MicroPython
 _LINGER_S = 6.0  # after the host is gone: time for the dead-man to show
 _TICKS_BEFORE_WRAP_US = 20_000_000  # so that every session sees the 30-bit ticks wrap
 
@@ -49,7 +50,7 @@ def find_micropython() -> list[str]:
             raise LinkError(
                 f"DREAMPODS_MICROPYTHON={named}: no such program; give the path of a MicroPython unix port"
             )
-        return [found]
+        return [str(Path(found).resolve())]
     beside = Path(sys.executable).with_name("micropython")
     found = str(beside) if beside.exists() else shutil.which("micropython")
     if found is None:
@@ -86,6 +87,7 @@ class Supervisor:
             for number, sleeper in enumerate(sleepers, 1):
                 unit = self._build(number, folder)
                 write_tape(sleeper, unit.folder / "tape")
+                self._fit(unit.folder)
                 self.units.append(unit)
         except OSError as error:
             raise LinkError(
@@ -94,19 +96,38 @@ class Supervisor:
         self._epoch_us = time.monotonic_ns() // 1000
         for number, unit in enumerate(self.units, 1):
             self._write_crystal(number, unit)
-            self._power_on(unit)
+            try:
+                self._power_on(unit)
+            except OSError as error:
+                raise LinkError(
+                    f"{self._command[0]}: cannot be run ({error.strerror}); set"
+                    " DREAMPODS_MICROPYTHON to a MicroPython unix port"
+                ) from None
+        time.sleep(_SHORTEST_LIFE_S)
+        for unit in self.units:
+            if unit.process is not None and unit.process.poll() is not None:
+                raise LinkError(
+                    f"{self._command[0]}: ended at once; is it a MicroPython unix port?"
+                    f" {unit.folder / 'stderr.log'} may tell more"
+                )
 
     def _build(self, number: int, folder: Path) -> _Unit:
         name = f"pod-{number}"
         home = folder / name
         home.mkdir(parents=True, exist_ok=True)
         (home / "tape").mkdir(exist_ok=True)
-        shutil.copy(self._firmware / "boards" / "virtual.json", home / "board.json")
         (home / "pod.json").write_text(json.dumps({"name": name}))
         board_fd, port_fd = pty.openpty()
         tty.setraw(port_fd)
         os.set_blocking(board_fd, False)
         return _Unit(name, home, board_fd, port_fd, os.ttyname(port_fd))
+
+    def _fit(self, home: Path) -> None:
+        """The board's data, with those sensors fitted for which there is a recording."""
+        board = json.loads((self._firmware / "boards" / "virtual.json").read_text())
+        recorded = json.loads((home / "tape" / "tape.json").read_text())["signals"]
+        board["streams"] = [stream for stream in board["streams"] if stream["name"] in recorded]
+        (home / "board.json").write_text(json.dumps(board))
 
     def _write_crystal(self, number: int, unit: _Unit) -> None:
         settings = {
