@@ -32,9 +32,9 @@ _OUTLIERS_IN_A_ROW = (
     BURST_PROBES  # so many agree that a clock has stepped (a host that was asleep)
 )
 _FEWEST = 4
-# By how much stamps are off on both ends together: waking up and reading a clock takes some tens of
+# By how much stamps are off on both ends together: waking up and reading a clock takes some ten
 # microseconds, on a quiet machine nearly always the same, so that no scatter shows it
-_STAMP_US = 18.0
+_STAMP_US = 12.0
 _DOUBT_PROBES = 8.0  # how many probes it takes to believe their scatter rather than the floor
 
 
