@@ -168,7 +168,12 @@ def _header(session: Recorded, scene: str, colours: Sequence[str]) -> str:
     warnings = session.summary.get("warnings")
     told = [as_text(w) for w in warnings] if isinstance(warnings, list) else []
     credits = "; ".join(as_text(credit) for credit in entries_of(session.summary, "recordings"))
-    whose = f'<p class="note">Recordings replayed here. {escape(credits)}.</p>' if credits else ""
+    whose = (
+        f'<p class="note">Recordings replayed here. {escape(credits)}. Which stretch of them each'
+        " sleeper is stands on their card below.</p>"
+        if credits
+        else ""
+    )
     return (
         f'<header><p class="eyebrow">dreampods session</p><h1>{escape(scene)}</h1>'
         f'<p class="lead">{escape(" · ".join(fact for fact in facts if fact))}</p>'
