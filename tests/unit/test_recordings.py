@@ -169,13 +169,16 @@ def test_count_is_a_prefix_and_has_bounds(tmp_path: Path) -> None:
 
 def test_a_stretch_is_exactly_what_the_file_holds(tmp_path: Path) -> None:
     raw = np.random.default_rng(1).integers(-500, 500, (4, 9000)).astype(np.int16)
-    text = _NIGHT + """
+    text = (
+        _NIGHT
+        + """
     [[sleeper]]
     name = "x"
     credit = "overridden by the source"
     eeg = { source = "night", array = "raw", channels = [3, 1], labels = ["Cz", "Oz"], \
             scale = 0.5, start_s = 12.5, seconds = 20 }
     """
+    )
     (sleeper,) = load_sleepers(1, _write(tmp_path, text, raw=raw))
     eeg = sleeper.signals["eeg"]
     np.testing.assert_array_equal(eeg.values, raw[[3, 1], 1250:3250].T * 0.5)
@@ -488,7 +491,9 @@ def test_a_steady_breath_stays_steady_over_the_seam(tone_hz: float, seconds: flo
     assert abs(turns - round(turns)) < 0.05
     np.testing.assert_array_equal(looped[50:], wave[50 : len(looped)])
     twice = np.concatenate([looped, looped])
-    assert np.abs(np.diff(twice[:, 0])).max() < 1.3 * np.abs(np.diff(wave[:, 0])).max()
+    # A twentieth of a cycle, spread over a raised cosine of one second, steepens a wave of 0.15 Hz
+    # by up to 0.05 / 0.15 * π / 2
+    assert np.abs(np.diff(twice[:, 0])).max() < 1.55 * np.abs(np.diff(wave[:, 0])).max()
 
 
 def test_resampling_agrees_with_scipy() -> None:
@@ -514,9 +519,7 @@ def test_what_the_sensor_cannot_hold_is_not_folded_down(from_hz: float, to_hz: f
     assert 20 * np.log10(np.abs(folded).max()) < -70
 
 
-@given(
-    st.floats(10, 500), st.floats(10, 500), st.integers(200, 900), st.floats(-1e6, 1e6)
-)
+@given(st.floats(10, 500), st.floats(10, 500), st.integers(200, 900), st.floats(-1e6, 1e6))
 @settings(max_examples=60, deadline=None)
 def test_resampling_keeps_length_and_level(
     from_hz: float, to_hz: float, samples: int, level: float
