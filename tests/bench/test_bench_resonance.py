@@ -113,7 +113,9 @@ class TestOrder:
     phases = np.random.default_rng(4).uniform(-np.pi, np.pi, 4096)
 
     def test_ours(self, benchmark):
-        assert abs(order_parameter(self.phases).value - abs(np.exp(1j * self.phases).mean())) < 1e-12
+        assert (
+            abs(order_parameter(self.phases).value - abs(np.exp(1j * self.phases).mean())) < 1e-12
+        )
         benchmark(order_parameter, self.phases)
 
     def test_numpy(self, benchmark):

@@ -7,7 +7,6 @@ margin to what was measured (in brackets), which two sets of eight recorded slee
 
 import math
 import os
-import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -394,22 +393,3 @@ class _Clock:
 
     def extend(self, pod_us: int) -> int:
         return pod_us
-
-
-def test_eight_sleepers_cost_little_of_one_core() -> None:
-    """[2 %] A second of eight: breath and pulse at 50 Hz, four channels of EEG at 250 Hz."""
-    rng = np.random.default_rng(0)
-    breath, pulse = _rhythm("breath"), _rhythm("pulse")
-    eeg = Bands(250, 4, {"a": (0.5, 2.0), "b": (4.0, 8.0), "c": (8.0, 12.0), "d": (11.0, 16.0)})
-    volt = rng.standard_normal((_BLOCK, 1)).astype(np.float32)
-    brain = rng.standard_normal((10, 4)).astype(np.float32)
-    took = []
-    for second in range(6):
-        begin = time.process_time()
-        for i in range(10):
-            breath.add(volt, (second + i / 10) * 1e9)
-            pulse.add(volt, (second + i / 10) * 1e9)
-        for _ in range(25):
-            eeg.add(brain)
-        took.append(time.process_time() - begin)
-    assert 8 * min(took) < 0.05

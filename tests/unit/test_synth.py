@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -163,19 +162,6 @@ def test_the_common_sound_opens_when_the_group_is_together(name: str) -> None:
 
     assert heaving(together) > 0.15
     assert heaving(together) > 1.5 * heaving(apart)
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-def test_a_block_for_eight_costs_less_than_a_fifth_of_its_time(name: str) -> None:
-    synth, bodies = Synth(load_scene(name), 8), breathing()
-    batches = []
-    for batch in range(8):
-        course = [bodies((batch * 25 + i) * BLOCK_S) for i in range(25)]
-        start = time.process_time()
-        for i, now in enumerate(course):
-            synth.render((batch * 25 + i) * BLOCK_S, now)
-        batches.append((time.process_time() - start) / 25)
-    assert min(batches) < 0.2 * BLOCK_S  # of a core; the least: other programs share the machine
 
 
 # --- bodies that go wrong ---------------------------------------------------------------------
