@@ -18,6 +18,7 @@ from cffi import FFI
 # Relative to the project root, where every build front end runs setup.py: setuptools refuses
 # absolute paths, and what stands in `depends` also goes into a source distribution.
 SOURCES = [
+    "csrc/ima.c",
     "csrc/kuramoto.c",
     "csrc/limiter.c",
     "csrc/mixer.c",

@@ -197,8 +197,23 @@ static void refusals(void)
     rs_resampler_free(NULL);
 }
 
+static void ima(size_t frames, size_t channels)
+{
+    int16_t *pcm = malloc(frames * channels * sizeof *pcm);
+    uint8_t *out = malloc(rs_ima_bytes(frames, channels));
+    for (size_t k = 0; k < frames * channels; k++)
+        pcm[k] = (int16_t)(k * 7919 % 65536 - 32768);
+    rs_ima_encode(frames, channels, pcm, out);
+    free(pcm);
+    free(out);
+}
+
 int main(void)
 {
+    ima(1, 1);
+    ima(1, 2);
+    ima(240, 2);
+    ima(481, 1);
     resonators();
     order_and_pairs();
     kuramoto();

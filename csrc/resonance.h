@@ -6,6 +6,7 @@
  *     phases         -> rs_kuramoto -> oscillators that a sound can follow
  *     own sounds     -> rs_mixer -> one limited mix per pod
  *     one mix        -> rs_resampler -> PCM at the rate of that pod's own crystal
+ *     PCM            -> rs_ima -> a quarter of the bytes, for a pod on a thin link
  *
  * Rules that hold for every function here
  *
@@ -193,5 +194,19 @@ int64_t rs_resampler_last(const rs_resampler *resampler);
  * saturated. Returns 0; or -1, touching nothing, if a position lies outside first..last. */
 int rs_resampler_read(const rs_resampler *resampler, double start, double step, size_t frames,
                       int16_t *pcm);
+
+/* ---- IMA ADPCM: 16-bit sound in 4 bits a sample ------------------------------------------------
+ *
+ * One chunk of sound, which decodes by itself: a chunk that is lost harms no other. For each
+ * channel a head of 4 bytes (first sample i16 little-endian, step index, and in the first head 1
+ * if the last nibble is none), then a nibble for each further sample, interleaved, low nibble
+ * first. The step index in the head is the best of all 89 for the first 32 frames.
+ */
+
+/* Bytes of a chunk; frames at least 1, channels 1 or 2. */
+size_t rs_ima_bytes(size_t frames, size_t channels);
+
+/* pcm [frames, channels]; out [rs_ima_bytes]. */
+void rs_ima_encode(size_t frames, size_t channels, const int16_t *pcm, uint8_t *out);
 
 #endif

@@ -9,6 +9,7 @@ plv_surrogates        what locking unrelated sleepers would show
 Kuramoto              oscillators that feel the group and their own body
 Mixer                 own sounds and the collective to one limited mix per pod
 Resampler             a mix to PCM at the rate of a pod's own crystal
+encode_ima            PCM to a quarter of its bytes, for a pod on a thin link
 ====================  ===========================================================================
 
 Everything given in is converted and checked; what cannot be used (wrong shape, nothing in it, NaN
@@ -17,6 +18,7 @@ time; the interpreter lock is released while C works. What happens inside is tol
 csrc/resonance.h.
 """
 
+from dreampods.resonance.ima import encode_ima
 from dreampods.resonance.kuramoto import Kuramoto
 from dreampods.resonance.mixer import Mixed, Mixer
 from dreampods.resonance.order import Order, OrderSums, order_parameter, order_sums
@@ -34,6 +36,7 @@ __all__ = [
     "PairwisePLV",
     "Resampler",
     "ResonatorBank",
+    "encode_ima",
     "order_parameter",
     "order_sums",
     "plv",

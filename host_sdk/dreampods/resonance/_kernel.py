@@ -116,7 +116,7 @@ def pointer(array: NDArray[Any] | None) -> Any:
     """For C: where a packed array lies; complex numbers as two doubles, truth as bytes."""
     if array is None:
         return ffi.NULL
-    kind = {"?": "b", "D": "d"}.get(array.dtype.char, array.dtype.char)
+    kind = {"?": "b", "B": "b", "D": "d"}.get(array.dtype.char, array.dtype.char)
     return ffi.from_buffer(_C_TYPES[kind], array)
 
 

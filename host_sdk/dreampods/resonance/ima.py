@@ -1,0 +1,26 @@
+"""IMA ADPCM for pods whose link is thin: 16-bit sound in 4 bits a sample, each chunk for itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._kernel import lib, pointer
+
+
+def encode_ima(pcm: NDArray[np.int16]) -> bytes:
+    """A chunk of sound, (frames, 1 or 2) int16, as the payload of a CHUNK frame without its time.
+
+    Layout: `firmware/dreampod/wire.py`. Source: IMA Digital Audio Focus and Technical Working Groups,
+    Recommended practices for enhancing digital audio compatibility, 1992.
+
+    Raises:
+        ValueError: another shape, or nothing in it.
+    """
+    pcm = np.ascontiguousarray(pcm)
+    if pcm.dtype != np.int16 or pcm.ndim != 2 or not pcm.shape[0] or pcm.shape[1] not in (1, 2):
+        raise ValueError(f"a chunk is (frames, 1 or 2) of int16, not {pcm.shape} of {pcm.dtype}")
+    frames, channels = pcm.shape
+    out = np.empty(lib.rs_ima_bytes(frames, channels), np.uint8)
+    lib.rs_ima_encode(frames, channels, pointer(pcm), pointer(out))
+    return out.tobytes()
