@@ -8,6 +8,8 @@ from array import array
 
 import micropython
 
+from dreampod.tables import ANGLES, IMA_STEPS, QUARTER_SINE
+
 _POLYNOMIAL = 0xEDB88320
 
 
@@ -141,3 +143,254 @@ def rumble(dst: ptr16, frames: int, channels: int, state: ptr32):
     state[0] = register
     state[1] = low
     state[2] = lower
+
+
+@micropython.viper
+def _ima(dst: ptr16, src: ptr8, offset: int, frames: int, channels: int, steps: ptr16):
+    for c in range(channels):
+        head = offset + 4 * c
+        value = int(src[head]) | int(src[head + 1]) << 8
+        if value & 0x8000:
+            value -= 65536
+        index = int(src[head + 2])
+        if index > 88:
+            index = 88
+        place = c
+        dst[place] = value
+        data = offset + 4 * channels
+        code = 0
+        for i in range(frames - 1):
+            if channels == 1:
+                if i & 1:
+                    code >>= 4
+                else:
+                    code = int(src[data])
+                    data += 1
+            else:
+                code = int(src[data]) >> (c << 2)
+                data += 1
+            step = int(steps[index])
+            change = step >> 3
+            if code & 4:
+                change += step
+                index += ((code & 3) + 1) << 1
+                if index > 88:
+                    index = 88
+            elif index:
+                index -= 1
+            if code & 2:
+                change += step >> 1
+            if code & 1:
+                change += step >> 2
+            if code & 8:
+                value -= change
+                if value < -32768:
+                    value = -32768
+            else:
+                value += change
+                if value > 32767:
+                    value = 32767
+            place += channels
+            dst[place] = value
+
+
+def ima(dst, src, offset, frames, channels):
+    _ima(dst, src, offset, frames, channels, IMA_STEPS)  # type: ignore[arg-type]
+
+
+@micropython.viper
+def fade(buf: ptr16, count: int, gain: ptr32):
+    sign = 1
+    sign <<= 31
+    now = (int(gain[0]) ^ sign) - sign
+    step = (int(gain[1]) ^ sign) - sign
+    for i in range(count):
+        value = int(buf[i])
+        if value & 0x8000:
+            value -= 65536
+        buf[i] = value * (now >> 9) >> 15
+        now += step
+    gain[0] = now
+
+
+@micropython.viper
+def weigh(buf: ptr16, first: int, step: int, frames: int, weights: ptr32, state: ptr32):
+    sign = 1
+    sign <<= 31
+    shift = int(weights[0])
+    a2 = int(weights[1])
+    a3 = int(weights[2])
+    b = int(weights[3])
+    s1 = (int(state[0]) ^ sign) - sign
+    s2 = (int(state[1]) ^ sign) - sign
+    s3 = (int(state[2]) ^ sign) - sign
+    s4 = (int(state[3]) ^ sign) - sign
+    before = (int(state[4]) ^ sign) - sign
+    high = int(state[5])
+    low = int(state[6])
+    for _ in range(frames):
+        x = int(buf[first])
+        if x & 0x8000:
+            x -= 65536
+        first += step
+        x = (x << 4) - (s1 >> shift)
+        s1 += x
+        x -= s2 >> shift
+        s2 += x
+        x -= s3 >> 10
+        s3 += x * a2
+        x -= s4 >> 10
+        s4 += x * a3
+        y = ((before * b >> 8) + x + 16) >> 5
+        before = x
+        if y > 32767:
+            y = 32767
+        elif y < -32767:
+            y = -32767
+        low += y * y
+        high += low >> 16
+        low &= 0xFFFF
+    state[0] = s1
+    state[1] = s2
+    state[2] = s3
+    state[3] = s4
+    state[4] = before
+    state[5] = high
+    state[6] = low
+
+
+@micropython.viper
+def pink(dst: ptr16, frames: int, channels: int, state: ptr32):
+    sign = 1
+    sign <<= 31
+    register = int(state[0])
+    low = (int(state[1]) ^ sign) - sign
+    middle = (int(state[2]) ^ sign) - sign
+    high = (int(state[3]) ^ sign) - sign
+    place = 0
+    for _ in range(frames):
+        register = 16365 * (register & 0xFFFF) + (register >> 16)
+        white = ((register & 0xFFFF) - 32768) >> 3
+        low += (white * 25964 - low * 77 + 16384) >> 15
+        middle += (white * 77730 - middle * 1212 + 16384) >> 15
+        high += (white * 68989 - high * 3523 + 4096) >> 13
+        value = (low + middle + high + (white * 757 >> 9)) >> 3
+        if value > 32767:
+            value = 32767
+        elif value < -32767:
+            value = -32767
+        for _c in range(channels):
+            dst[place] = value
+            place += 1
+    state[0] = register
+    state[1] = low
+    state[2] = middle
+    state[3] = high
+
+
+@micropython.viper
+def _tone(dst: ptr16, frames: int, channels: int, state: ptr32, quarter: ptr16):
+    phase = int(state[0])
+    step = int(state[1])
+    place = 0
+    for _ in range(frames):
+        at = phase & 0x3FFFFF
+        if phase & 0x400000:
+            at = 0x400000 - at
+        a = int(quarter[at >> 14])
+        value = a + ((int(quarter[(at >> 14) + 1]) - a) * (at & 0x3FFF) >> 14)
+        if phase & 0x800000:
+            value = 0 - value
+        for _c in range(channels):
+            dst[place] = value
+            place += 1
+        phase = (phase + step) & 0xFFFFFF
+    state[0] = phase
+
+
+def tone(dst, frames, channels, state):
+    _tone(dst, frames, channels, state, QUARTER_SINE)  # type: ignore[arg-type]
+
+
+@micropython.viper
+def _resonate(value: int, coefficients: ptr32, state: ptr32, angles: ptr32):
+    sign = 1
+    sign <<= 31
+    mean = (int(state[0]) ^ sign) - sign
+    re = (int(state[1]) ^ sign) - sign
+    im = (int(state[2]) ^ sign) - sign
+    value = (value >> 2) - (mean >> 8)
+    mean += value
+    if value > 4096:
+        value = 4096
+    elif value < -4096:
+        value = -4096
+    power = (value >> 2) * (value >> 2)
+    now = int(state[3])
+    state[3] = now + power - (now >> 9)
+    now = int(state[4])
+    state[4] = now + power - (now >> 7)
+    c = (int(coefficients[0]) ^ sign) - sign
+    d = (int(coefficients[1]) ^ sign) - sign
+    x = (c * re - d * im + value * int(coefficients[2]) + 8192) >> 14
+    im = (d * re + c * im + 8192) >> 14
+    re = x
+    state[0] = mean
+    state[1] = re
+    state[2] = im
+    c = (int(coefficients[3]) ^ sign) - sign
+    d = (int(coefficients[4]) ^ sign) - sign
+    x = (re * c + im * d) >> 14
+    c = (int(coefficients[5]) ^ sign) - sign
+    d = (int(coefficients[6]) ^ sign) - sign
+    y = (re * c + im * d) >> 14
+    now = int(state[5])
+    state[5] = now + (x >> 6) * (x >> 6) + (y >> 6) * (y >> 6) - (now >> 9)
+    angle = 0
+    if x < 0:
+        x = 0 - x
+        y = 0 - y
+        angle = 524288
+    for i in range(15):
+        turned = x
+        if y > 0:
+            x += y >> i
+            y -= turned >> i
+            angle += int(angles[i])
+        else:
+            x -= y >> i
+            y += turned >> i
+            angle -= int(angles[i])
+    state[6] = (angle + 8) >> 4 & 0xFFFF
+    state[7] = (x >> 4) * 19898 >> 14
+
+
+def resonate(value, coefficients, state):
+    _resonate(value, coefficients, state, ANGLES)  # type: ignore[arg-type]
+
+
+@micropython.viper
+def rms32(buf: ptr16, count: int, out: ptr32):
+    peak = int(out[0])
+    high = int(out[1])
+    middle = int(out[2])
+    low = int(out[3])
+    for i in range(count):
+        value = int(buf[2 * i + 1])
+        if value & 0x8000:
+            value -= 65536
+        value = (value << 4) + (int(buf[2 * i]) >> 12)
+        if value < 0:
+            value = 0 - value
+        if value > peak:
+            peak = value
+        a = value >> 10
+        b = value & 1023
+        high += a * a
+        middle += a * b
+        low += b * b
+    middle += low >> 11
+    out[0] = peak
+    out[1] = high + (middle >> 9)
+    out[2] = middle & 511
+    out[3] = low & 2047

@@ -52,6 +52,14 @@ class Clock:
         buf[offset + 3] = ticks >> 24 | (high & 3) << 6
 
 
+def put_ticks(buf, offset, ticks):
+    """What `get_ticks` reads again."""
+    buf[offset] = ticks & 0xFF
+    buf[offset + 1] = ticks >> 8 & 0xFF
+    buf[offset + 2] = ticks >> 16 & 0xFF
+    buf[offset + 3] = ticks >> 24
+
+
 def get_ticks(buf, offset):
     """The low 30 bits of a pod_us u32: what `ticks_us` will read at that time."""
     return (

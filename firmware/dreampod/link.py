@@ -5,6 +5,9 @@ there is at least one. So the reader asks for a header, then for exactly what th
 never byte by byte (that would be 5 KB/s on an RP2040). While it waits, I2S callbacks still run,
 which is why the dead-man lives there and not here.
 
+Out of frame only one thing is looked for, while nothing plays and nothing is sensed: a burst that begins
+with what a tool sends that wants MicroPython's prompt. All other stray bytes are noise.
+
 A clock probe is answered in the reader itself, before any other work: the host takes the two
 stamps apart from the travel time, but what the pod does in between would be noise.
 """
@@ -23,11 +26,15 @@ _ACK_LATEST_US = 20_000
 _LITTLE_ROOM = 12  # chunks; a host that was told of less waits for us to say that there is more
 _CACHED_LENGTHS = 12  # a host uses a handful of frame lengths; views of them are kept
 
+_RETURN = 0x0D  # "\r" and Ctrl-C: how mpremote and its like begin
+_INTERRUPT = 0x03
+_QUIET_US = 100_000  # a burst begins after so much silence
+
 HOST_SILENT_US = 1_000_000  # nobody heard for so long: nothing is written into the void
 
 
 class Link:
-    """Reads frames for `pod`, which must have `handle(kind, buf, length) -> bool`."""
+    """Reads frames for `pod`, which must have `handle(kind, buf, length) -> bool` and `busy()`."""
 
     def __init__(self, reader, writer, clock, fast, boot_id):
         self._reader = reader
@@ -42,6 +49,7 @@ class Link:
         self._rx = bytearray(wire.MAX_FRAME)
         self._view = memoryview(self._rx)
         self._missing = [self._view[have : wire.HEADER_BYTES] for have in range(wire.HEADER_BYTES)]
+        self._first = self._view[0:1]
         self._have = 0  # header bytes held
         self._bodies = {}
         self._received = ticks_us()  # just after the header of the frame in hand
@@ -54,9 +62,12 @@ class Link:
         self._ack_asked = self._acked
         self._told_room = _LITTLE_ROOM
         self._ack_now = False
+        self._refused = 0  # 1: a sequenced frame was not taken since the last acknowledgement
 
         self.heard = ticks_us()
+        self._last_read = self.heard
         self.connected = False
+        self.wants_prompt = False  # somebody asked for MicroPython's prompt
         self.rx_frames = 0
         self.rx_corrupt = 0
         self.rx_skipped = 0
@@ -81,6 +92,8 @@ class Link:
             if not ready:
                 break
             self._read()
+            if self.wants_prompt:
+                return  # what comes next is not for us
             wait_ms = 0
         now = ticks_us()  # the wait has made the other one old
         if self.connected and ticks_diff(now, self.heard) > HOST_SILENT_US:
@@ -95,6 +108,8 @@ class Link:
             self._send_ack()
 
     def _read(self):
+        if self._have == 0 and self._no_header():
+            return
         count = self._reader.readinto(self._missing[self._have])
         if not count:
             return
@@ -114,6 +129,27 @@ class Link:
             self.rx_corrupt += 1
             return
         self._accept(rx[1], rx[2] | rx[3] << 8, length)
+
+    def _no_header(self):
+        """At the beginning of a burst, look at its first bytes; true if no header begins with them.
+
+        Others write to ports as well, a word to see if a modem is there: that must not leave the
+        reader waiting for the rest of a header. A header begins with the magic byte, padding with 0.
+        """
+        quiet = ticks_diff(ticks_us(), self._last_read) > _QUIET_US
+        self._last_read = ticks_us()
+        if self.connected and not quiet:
+            return False
+        if not self._reader.readinto(self._first):
+            return True
+        if self._rx[0] == wire.MAGIC or self._rx[0] == 0:
+            self._have = 1
+            return False
+        self.rx_skipped += 1
+        if quiet and self._rx[0] == _RETURN and self._reader.readinto(self._first):
+            # What follows is for the prompt, and stays in the port
+            self.wants_prompt = self._rx[0] == _INTERRUPT and not self._pod.busy()
+        return True
 
     def _views(self, length):
         views = self._bodies.get(length)
@@ -156,6 +192,7 @@ class Link:
                 self._unacked += 1
             else:
                 self.rx_out_of_order += 1
+                self._refused = 1
                 self._ack_now = True
         else:
             if kind == wire.HELLO:
@@ -193,27 +230,62 @@ class Link:
     def _send_ack(self):
         room = self._told_room = self._sound.free_slots()
         struct.pack_into(
-            wire.ACK_FORMAT, self.tx, 8, self.boot_id, self._expected, room, self._sound.state
+            wire.ACK_FORMAT,
+            self.tx,
+            wire.HEADER_BYTES,
+            self.boot_id,
+            self._expected,
+            room,
+            self._sound.state,
+            self._refused,
         )
         self._unacked = 0
         self._ack_now = False
-        self.send(wire.ACK, 9)
+        self._refused = 0
+        self.send(wire.ACK, wire.ACK_BYTES)
 
-    def event(self, kind, ticks):
+    def event(self, kind, ticks, which=0, text=b""):
         """Tell the host that something happened at pod time `ticks`."""
-        self.tx[8] = kind
-        for i in range(9, 12):
-            self.tx[i] = 0
-        self._clock.put(self.tx, 12, ticks)
-        self.send(wire.EVENT, 8)
+        tx = self.tx
+        tx[8] = kind
+        tx[9] = which
+        tx[10] = tx[11] = 0
+        self._clock.put(tx, 12, ticks)
+        count = min(len(text), wire.MAX_PAYLOAD - wire.EVENT_HEAD_BYTES)
+        for i in range(count):
+            tx[16 + i] = text[i]
+        self.send(wire.EVENT, wire.EVENT_HEAD_BYTES + count)
 
-    def send_dictionary(self, text):
-        """Answer a HELLO: the nonce it brought, then the self-description in as many parts as it takes."""
-        room = wire.MAX_PAYLOAD - 6
-        parts = (len(text) + room - 1) // room
-        nonce = struct.unpack_from("<I", self._rx, 8)[0]
-        for part in range(parts):
-            piece = text[part * room : (part + 1) * room]
-            struct.pack_into(wire.DICTIONARY_HEAD, self.tx, 8, nonce, part, parts)
-            self.tx[14 : 14 + len(piece)] = piece
-            self.send(wire.DICTIONARY, 6 + len(piece))
+    def dictionary(self, pieces):
+        """Answer a HELLO: the nonce it brought, then the pieces of the self-description."""
+        nonce = struct.unpack_from("<I", self._rx, wire.HEADER_BYTES)[0]
+        self._in_parts(wire.DICTIONARY, wire.DICTIONARY_HEAD, nonce, pieces)
+
+    def report(self, request, text):
+        """Answer `request` with a JSON text."""
+        self._in_parts(wire.REPORT, wire.REPORT_HEAD, request, (text,))
+
+    def _in_parts(self, kind, head, number, pieces):
+        """Send a text that comes in pieces, in as many parts as it takes."""
+        size = struct.calcsize(head)
+        room = wire.MAX_PAYLOAD - size
+        length = 0
+        for piece in pieces:
+            length += len(piece)
+        parts = max(1, (length + room - 1) // room)
+        start = wire.HEADER_BYTES + size
+        part = filled = 0
+        for piece in pieces:
+            for byte in piece:
+                self.tx[start + filled] = byte
+                filled += 1
+                if filled == room:
+                    self._send_part(kind, head, number, part, parts, size + filled)
+                    part += 1
+                    filled = 0
+        if filled or not length:
+            self._send_part(kind, head, number, part, parts, size + filled)
+
+    def _send_part(self, kind, head, number, part, parts, length):
+        struct.pack_into(head, self.tx, wire.HEADER_BYTES, number, part, parts)
+        self.send(kind, length)

@@ -33,10 +33,12 @@ class Stream:
         self._ring = bytearray(self._size * self._frame_bytes)
         # The clock at the first sample of each block held
         self._stamps = [ticks_us()] * _BLOCKS_HELD
+        self._broken = bytearray(_BLOCKS_HELD)  # 1: a sample of that block never came
         self.on = False
         self._counter = 0  # samples the sensor has delivered; only the interrupt writes it
         self._sent = 0  # samples sent or given up; only the loop writes it
         self.overflows = 0
+        self.tap = None  # who else wants each sample as it comes; only copies, for this is an interrupt
 
     def start(self, on):
         """Begin to send samples, from the next whole block on, or stop."""
@@ -46,12 +48,27 @@ class Stream:
 
     def push(self, source, offset):
         """Take one frame of samples from `source` at `offset`. Runs in an interrupt: no allocation."""
+        self.push_at(source, offset, ticks_us())
+
+    def push_at(self, source, offset, ticks):
+        """The same, by a driver that knows better when the sample was taken."""
         counter = self._counter
         place = counter % self._size
         if place % self._block == 0:
-            self._stamps[place // self._block] = ticks_us()
+            self._stamps[place // self._block] = ticks
+            self._broken[place // self._block] = 0
         self._copy(self._ring, place * self._frame_bytes, source, offset, self._frame_bytes)
         self._counter = counter + 1
+        if self.tap is not None:
+            self.tap.sample(source, offset)
+
+    def skip(self, count):
+        """Samples were taken that nobody can have. Their numbers are used up, their blocks given up."""
+        first = self._counter // self._block
+        self._counter += count
+        behind = (self._counter + self._block - 1) // self._block
+        for block in range(max(first, behind - _BLOCKS_HELD), behind):
+            self._broken[block % _BLOCKS_HELD] = 1
 
     def step(self, _now):
         """Send a block if one is whole."""
@@ -61,6 +78,10 @@ class Stream:
             return
         link = self._link
         place = self._sent % self._size
+        if self._broken[place // self._block]:
+            self.overflows += self._block
+            self._sent += self._block
+            return
         length = self._block * self._frame_bytes
         struct.pack_into(
             wire.BLOCK_HEAD, link.tx, 8, self.number, self._block, self._sent, self._sent, 0

@@ -20,14 +20,14 @@ def put_u32(buf, offset, value):
 class Statistics:
     """The last of the main loop's objects: it also sees how long a turn took."""
 
-    def __init__(self, boot_id, link, clock, sound, streams, faults):
+    def __init__(self, boot_id, link, clock, sound, pod):
         self._boot_id = struct.pack("<I", boot_id)
         self._link = link
         self._clock = clock
         self._sound = sound
-        self._streams = streams
-        self._faults = faults
-        self._values = [0] * len(wire.STATS_FIELDS)
+        self._pod = pod
+        self._buses = tuple(pod.buses.values())  # a view of a dict would be made anew each second
+        self._values = [0] * (wire.STATS_BYTES // 4)
         self._second = ticks_us()
         self._turn = self._second
         self._loop_worst_us = 0
@@ -56,9 +56,15 @@ class Statistics:
     def _send(self, now):
         sound, link, values = self._sound, self._link, self._values
         sound.second()
-        overflows = 0
-        for stream in self._streams:
+        overflows = faults = errors = 0
+        pod = self._pod
+        for stream in pod.streams:
             overflows += stream.overflows
+        for part in pod.parts:
+            if part.fault:
+                faults += 1
+        for bus in self._buses:
+            errors += bus.errors
         # In the order of wire.STATS_FIELDS; the first two do not fit a small int
         values[2] = link.rx_frames
         values[3] = link.rx_corrupt
@@ -67,7 +73,7 @@ class Statistics:
         values[6] = link.tx_frames
         values[7] = link.tx_dropped
         values[8] = overflows
-        values[9] = len(self._faults)
+        values[9] = faults
         values[10] = sound.chunks
         values[11] = sound.late
         values[12] = sound.late_worst_us
@@ -80,6 +86,13 @@ class Statistics:
         values[19] = self._loop_worst_us
         values[20] = gc.mem_free()
         values[21] = sound.state
+        values[22] = sound.level_a
+        values[23] = errors
+        values[24] = pod.cues.begun
+        values[25] = pod.cues.late
+        if pod.loop:
+            values[26] = pod.loop.cues
+            values[27] = pod.loop.refused
         self._loop_worst_us = 0
         for i in range(4):
             link.tx[wire.HEADER_BYTES + i] = self._boot_id[i]
