@@ -12,6 +12,8 @@ from typing import Any
 
 from dreampods.errors import LinkError
 
+from .board import BOARD
+
 MOST_PODS = 64
 
 _START_WITHIN_S = 120.0
@@ -22,13 +24,20 @@ class VirtualPods:
     """`count` virtual pods in a process of their own, which outlives us long enough to fall silent."""
 
     def __init__(
-        self, count: int, *, recordings: Path | None = None, folder: Path | None = None
+        self,
+        count: int,
+        *,
+        board: str = BOARD,
+        recordings: Path | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.count = count
+        self._board = board
         self._recordings = recordings
         self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="dreampods-")
         self.folder = folder or Path(self._temporary.name if self._temporary else ".")
         self.pods: list[dict[str, Any]] = []
+        self.fleet: Path | None = None  # the folder of its keys, if they are on the network
         self._process: asyncio.subprocess.Process | None = None
 
     def _card(self, pod: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +72,7 @@ class VirtualPods:
         """
         wanted = {
             "count": self.count,
+            "board": self._board,
             "folder": str(self.folder.resolve()),
             "recordings": str(self._recordings.resolve()) if self._recordings else None,
         }
@@ -89,6 +99,7 @@ class VirtualPods:
         if "error" in answer:
             raise LinkError(answer["error"])
         self.pods = answer["pods"]
+        self.fleet = Path(answer["fleet"]) if answer["fleet"] else None
         return [str(pod["port"]) for pod in self.pods]
 
     async def close(self) -> None:
