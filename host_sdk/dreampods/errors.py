@@ -23,3 +23,15 @@ class LinkError(DreampodsError):
 
 class RecordingError(DreampodsError):
     """A recording that cannot be read, or a session folder that cannot be written."""
+
+
+class BoardError(DreampodsError):
+    """A board's data that cannot be built: the text names file, key and reason."""
+
+
+class FlashError(DreampodsError):
+    """A board that cannot be flashed, provisioned or updated; nothing on it was broken by trying."""
+
+
+class FleetError(DreampodsError):
+    """Keys and certificates of the fleet that are missing, spoilt, or another fleet's."""

@@ -27,7 +27,13 @@ def what_is_wrong(content: Mapping[str, Any]) -> str | None:
             " update the older of the two"
         )
     try:
-        reason = _named(content) or _streams(content) or _sound(content) or _limits(content)
+        reason = (
+            _named(content)
+            or _parts(content)
+            or _streams(content)
+            or _sound(content)
+            or _limits(content)
+        )
     except (KeyError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"
     return (
@@ -35,6 +41,13 @@ def what_is_wrong(content: Mapping[str, Any]) -> str | None:
         if reason
         else None
     )
+
+
+def _parts(content: Mapping[str, Any]) -> str | None:
+    for part in content["parts"]:
+        if not isinstance(part["name"], str) or not isinstance(part["fault"], str | None):
+            return f"a part is {part!r}"
+    return None if isinstance(content["faults"], list) else "it has no list of faults"
 
 
 def _named(content: Mapping[str, Any]) -> str | None:
@@ -64,7 +77,10 @@ def _sound(content: Mapping[str, Any]) -> str | None:
     if rate_hz not in (8000, 16000, 32000) or channels not in (1, 2):
         return f"sound of {rate_hz} Hz with {channels} channels"
     most = (wire.MAX_PAYLOAD - wire.CHUNK_HEAD_BYTES) // (2 * channels)
-    return None if 0 < int(frames) <= most else f"chunks of {frames} frames"
+    if not 0 < int(frames) <= most:
+        return f"chunks of {frames} frames"
+    known = (wire.CODEC_PCM16, wire.CODEC_IMA)
+    return None if sound["codec"] in known else f"sound in codec {sound['codec']}"
 
 
 def _limits(content: Mapping[str, Any]) -> str | None:

@@ -7,8 +7,10 @@ session (samples, losses) goes on. Each change is told once, as news.
 
 from __future__ import annotations
 
+import hmac
 import math
 import secrets
+import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +21,20 @@ from numpy.typing import NDArray
 
 from dreampods.errors import LinkError
 from dreampods.firmware.dreampod import wire
-from dreampods.link import Ack, Block, Dictionary, Event, Message, ProbeReply, Protocol, Stats
+from dreampods.link import (
+    Ack,
+    Block,
+    Dictionary,
+    Event,
+    Message,
+    ProbeReply,
+    Protocol,
+    Report,
+    Stats,
+    build_frame,
+)
 
+from .asked import Cue, Follow, SoundFormat
 from .clock import BURST_EVERY_S, BURST_PROBES, BURST_SPACING_S, PodClock
 from .description import what_is_wrong
 from .streams import Stream
@@ -29,6 +43,8 @@ LOST_AFTER_NS = 600_000_000
 _HELLO_EVERY_NS = 400_000_000
 _KEEPALIVE_NS = 150_000_000  # well within the pod's dead-man, should no sound flow
 _PROBES_OPEN = 64
+_STRAY_BYTES = 4096
+_CTRL_C = 3
 
 State = Literal["connecting", "ready", "lost"]
 NewsKind = Literal[
@@ -41,8 +57,29 @@ NewsKind = Literal[
     "stopped",
     "host-lost",
     "fault",
+    "mended",
+    "wake",
+    "stop-pressed",
+    "cue",
+    "cue-late",
+    "refused",
     "unrecorded",
 ]
+_NEWS_OF: dict[int, tuple[NewsKind, str]] = {
+    wire.EVENT_STOPPED: ("stopped", "silent until the next stream"),
+    wire.EVENT_HOST_FOUND: (
+        "host-lost",
+        "the pod had not heard us for longer than its dead-man waits",
+    ),
+    wire.EVENT_PART_FAILED: ("fault", "a part of the pod does not work"),
+    wire.EVENT_PART_BACK: ("mended", "a part of the pod works again"),
+    wire.EVENT_WAKE: ("wake", "the sleeper asks to be woken"),
+    wire.EVENT_STOP_PRESSED: ("stop-pressed", "the sleeper pressed stop"),
+    wire.EVENT_CUE: ("cue", ""),
+    wire.EVENT_CUE_LATE: ("cue-late", ""),
+    wire.EVENT_REFUSED: ("refused", ""),
+}
+
 SamplesHook = Callable[["Pod", Stream, NDArray[np.float32]], None]
 
 
@@ -54,15 +91,6 @@ class News:
     pod: str
     host_ns: int
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class SoundFormat:
-    """What a pod plays: PCM16 at `rate_hz`, in chunks of at most `chunk_frames`."""
-
-    rate_hz: int
-    channels: int
-    chunk_frames: int
 
 
 class Pod:
@@ -79,8 +107,10 @@ class Pod:
         self.stats: dict[str, int] = {}
         self.boots = 0
         self.refused: LinkError | None = None  # why this pod cannot be used
-        self.stray_bytes = 0  # came before any whole frame: perhaps not a pod
+        self.stray = b""  # the last of what came before any whole frame: perhaps not a pod
         self.news: deque[News] = deque()
+        self.reports: deque[Report] = deque(maxlen=64)  # answers to `test` and `update`
+        self._cue_number = 0
         self.on_samples: SamplesHook | None = None
         self._totals = dict.fromkeys(("chunks", "late", "underruns"), 0)  # of earlier lives
         self._before: dict[str, int] = {}  # counters of this life when counting began
@@ -110,11 +140,16 @@ class Pod:
     def sound(self) -> SoundFormat:
         """The sound the pod takes."""
         spec = self.dictionary["sound"]
-        return SoundFormat(int(spec["rate_hz"]), int(spec["channels"]), int(spec["chunk_frames"]))
+        return SoundFormat(
+            int(spec["rate_hz"]),
+            int(spec["channels"]),
+            int(spec["chunk_frames"]),
+            int(spec["codec"]),
+        )
 
     @property
     def limits(self) -> dict[str, float]:
-        """The pod's own limits: peak, full_scale_dba, ceiling_dba, hard_dba."""
+        """The pod's own limits: full_scale_dba, ceiling_dba, hard_dba."""
         return {key: float(value) for key, value in self.dictionary["limits"].items()}
 
     def total(self, counter: Literal["chunks", "late", "underruns"]) -> int:
@@ -152,11 +187,11 @@ class Pod:
 
     def open_sound(self) -> None:
         """A sound stream begins."""
-        self.protocol.send(wire.OPEN)
+        self.protocol.send(wire.OPEN, bytes((self.sound.codec,)))
 
-    def play(self, pod_us: int, pcm: bytes) -> None:
-        """PCM16 frames that play at a pod time."""
-        self.protocol.send(wire.CHUNK, (pod_us & 0xFFFFFFFF).to_bytes(4, "little") + pcm)
+    def play(self, pod_us: int, frames: bytes) -> None:
+        """Frames, in the pod's codec, that play at a pod time."""
+        self.protocol.send(wire.CHUNK, (pod_us & 0xFFFFFFFF).to_bytes(4, "little") + frames)
 
     def close_sound(self) -> None:
         """The stream ends with what was sent."""
@@ -165,6 +200,42 @@ class Pod:
     def stop(self) -> None:
         """Silence, now."""
         self.protocol.stop()
+
+    def cue(self, cue: Cue, pod_us: int | None = None) -> int:
+        """Have the pod make a cue at a pod time, or at once; returns the number that its news will name."""
+        self._cue_number = (self._cue_number + 1) & 0xFFFF
+        self.protocol.send(wire.CUE, cue.payload(self._cue_number, pod_us))
+        return self._cue_number
+
+    def follow(self, follow: Follow | None, cue: Cue | None = None) -> None:
+        """Let the pod cue by itself, at a phase of its sleeper's slow waves; None ends that."""
+        if follow is None or cue is None:
+            self.protocol.send(wire.FOLLOW, bytes(wire.FOLLOW_BYTES + wire.CUE_BYTES))
+        else:
+            self.protocol.send(wire.FOLLOW, follow.payload() + cue.payload(0, None))
+
+    def light(self, red: int, green: int, blue: int, fade_s: float = 1.0) -> None:
+        """Light of 0 to 255 per colour. The pod keeps it below three flashes a second."""
+        self.protocol.send(
+            wire.LIGHT, struct.pack("<BBBxH", red, green, blue, round(fade_s * 1000))
+        )
+
+    def set_ceiling(self, dba: float, key: bytes) -> None:
+        """Another ceiling until the pod's next boot; `key` is the one the pod was provisioned with."""
+        value = struct.pack(wire.LIMIT_FORMAT, self.boot_id, round(dba * 100))
+        self.protocol.send(wire.LIMIT, value + hmac.digest(key, value, "sha256"))
+
+    def test(self, request: int) -> None:
+        """Ask for the self-test; its `reports` come with this number."""
+        self.protocol.send(wire.TEST, struct.pack("<H", request))
+
+    def update(self, payload: bytes) -> None:
+        """One step of an update; what the pod makes of it comes as `reports`."""
+        self.protocol.send(wire.UPDATE, payload)
+
+    def restart(self) -> None:
+        """As if the power had gone and come back."""
+        self.protocol.send(wire.RESTART)
 
     # --- the shell's side --------------------------------------------------------------------
 
@@ -202,7 +273,7 @@ class Pod:
             self._heard_ns = now_ns
             self._take(message, now_ns)
         if self.state == "connecting" and self.protocol.skipped_bytes:
-            self.stray_bytes = self.protocol.skipped_bytes
+            self.stray = (self.stray + data)[-_STRAY_BYTES:]
 
     def lose(self, now_ns: int, reason: str) -> None:
         """The pod is out of reach."""
@@ -212,7 +283,10 @@ class Pod:
 
     def _hello(self, now_ns: int) -> None:
         self._hello_ns = now_ns
+        # A board that is just starting takes a byte 3 for Ctrl-C, until its firmware says otherwise
         self._nonce = secrets.randbits(32)
+        while _CTRL_C in build_frame(wire.HELLO, struct.pack("<I", self._nonce)):
+            self._nonce = secrets.randbits(32)
         self.protocol.hello(self._nonce)
 
     def _take(self, message: Message, now_ns: int) -> None:
@@ -234,6 +308,8 @@ class Pod:
                 self._take_stats(message.values, now_ns)
         elif isinstance(message, Event):
             self._take_event(message, now_ns)
+        elif isinstance(message, Report):
+            self.reports.append(message)
 
     def _take_block(self, block: Block) -> None:
         if block.stream < len(self.streams):
@@ -281,7 +357,8 @@ class Pod:
         self._heard_ns = now_ns
         self._burst_left = BURST_PROBES
         self._next_probe_ns = now_ns
-        for fault in content.get("faults", []):
+        faults = [*content["faults"], *(part["fault"] for part in content["parts"])]
+        for fault in filter(None, faults):
             self._tell("fault", now_ns, str(fault))
         self._tell("ready" if first else "returned", now_ns, f"boot {self.boot_id:08x}")
 
@@ -301,12 +378,9 @@ class Pod:
         self._loudest = max(self._loudest, values["peak"])
 
     def _take_event(self, event: Event, now_ns: int) -> None:
-        if event.kind == wire.EVENT_STOPPED:
-            self._tell("stopped", now_ns, "silent until the next stream")
-        elif event.kind == wire.EVENT_HOST_FOUND:
-            self._tell(
-                "host-lost", now_ns, "the pod had not heard us for longer than its dead-man waits"
-            )
+        kind, text = _NEWS_OF.get(event.kind, (None, ""))
+        if kind is not None:
+            self._tell(kind, now_ns, event.text or text)
 
     def _tell(self, kind: NewsKind, now_ns: int, text: str) -> None:
         self.news.append(News(kind, self.name, now_ns, text))

@@ -147,11 +147,13 @@ class Stream:
 
     def _decode(self, block: Block) -> NDArray[np.float32]:
         width = len(self.channels)
-        if self.format == "i24be":
+        if self.format in ("i24be", "u24be"):
             raw = np.frombuffer(block.data, np.uint8).reshape(-1, width, 3).astype(np.int32)
-            counts = (raw[..., 0] << 24 | raw[..., 1] << 16 | raw[..., 2] << 8) >> 8
+            counts = raw[..., 0] << 16 | raw[..., 1] << 8 | raw[..., 2]
+            if self.format == "i24be":
+                counts = counts << 8 >> 8
         else:
-            kind = {"u16": "<u2", "i16": "<i2"}[self.format]
+            kind = {"u16": "<u2", "i16": "<i2", "i16be": ">i2"}[self.format]
             counts = np.frombuffer(block.data, kind).reshape(-1, width).astype(np.int32)
         return (counts * self.scale + self.offset).astype(np.float32)
 

@@ -24,6 +24,7 @@ CEILING_DBA = 60.0
 HARD_DBA = 75.0
 
 _A_WEIGHTING_MOST_DB = 1.3
+_SQUARE_DB = 3.0103  # a square wave above a sine of the same height: no wave of that height is louder
 _RESAMPLER_ROOM_DB = 0.5  # what a sound may rise between the samples that the limiter saw
 _LEVEL_MEMORY_S = 10.0  # of the level that is shown
 _DEMAND_MEMORY_S = 3.0  # of the level that the trim follows; shorter, for it must be there first
@@ -52,8 +53,8 @@ class Limits:
 
     @property
     def peak(self) -> float:
-        """The largest sample, linear, full scale 1."""
-        return min(1.0, 10 ** ((self.hard_dba - self.full_scale_dba) / 20))
+        """The largest sample, linear, full scale 1: the crest of a square wave at the hard limit."""
+        return min(1.0, 10 ** ((self.hard_dba - self.full_scale_dba - _SQUARE_DB) / 20))
 
     @property
     def ceiling_dbfs(self) -> float:

@@ -1,6 +1,17 @@
 """The link to one pod: `protocol` is bytes and times in, bytes and messages out; `serial_port` the port."""
 
-from .protocol import Ack, Block, Dictionary, Event, Message, ProbeReply, Protocol, Stats
+from .protocol import (
+    Ack,
+    Block,
+    Dictionary,
+    Event,
+    Message,
+    ProbeReply,
+    Protocol,
+    Report,
+    Stats,
+    build_frame,
+)
 from .serial_port import SerialPort
 
 __all__ = [
@@ -11,6 +22,8 @@ __all__ = [
     "Message",
     "ProbeReply",
     "Protocol",
+    "Report",
     "SerialPort",
     "Stats",
+    "build_frame",
 ]

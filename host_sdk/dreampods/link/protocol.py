@@ -54,12 +54,13 @@ class ProbeReply:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """How far the pod has come, and what room it has for sound."""
+    """How far the pod has come, and what room it has for sound; `refused` if it did not take a frame."""
 
     boot_id: int
     next_seq: int
     free_slots: int
     state: int
+    refused: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +84,23 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened on the pod."""
+    """Something that happened on the pod; `which` and `text` as `wire.EVENT_*` says."""
 
     kind: int
+    which: int
     pod_us: int
+    text: str
 
 
-Message = Dictionary | ProbeReply | Ack | Block | Stats | Event
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer to a request that takes more than an acknowledgement."""
+
+    request: int
+    content: dict[str, Any]
+
+
+Message = Dictionary | ProbeReply | Ack | Block | Stats | Event | Report
 
 
 def build_frame(kind: int, payload: bytes, seq: int = 0, epoch: int = 0) -> bytes:
@@ -118,7 +129,7 @@ class Protocol:
         self.free_slots = 0
         self._held = bytearray()
         self._next_rx = (0, 0)  # epoch and number of the frame that should come next
-        self._parts: dict[int, bytes] = {}
+        self._parts: dict[int, dict[int, bytes]] = {wire.DICTIONARY: {}, wire.REPORT: {}}
         self._reset_sending()
 
     def _reset_sending(self) -> None:
@@ -139,7 +150,8 @@ class Protocol:
         """Begin anew: whatever was under way is forgotten, on both sides."""
         self._reset_sending()
         self.epoch = 0
-        self._parts.clear()
+        for parts in self._parts.values():
+            parts.clear()
         self._urgent.append(_PADDING + build_frame(wire.HELLO, struct.pack("<I", nonce)))
 
     def probe(self, probe: int) -> bytes:
@@ -211,15 +223,14 @@ class Protocol:
         if ack.state == wire.STATE_STOPPED:
             self._stopping = False
         done = (ack.next_seq - self._base) & 0xFFFF
-        if done == 0:
-            # Said without progress while frames are out: the pod saw one that was not the next
-            self._repeat = bool(self._flying)
-        elif done <= len(self._flying):
+        if 0 < done <= len(self._flying):
             for _ in range(done):
                 self._flying.popleft()
             self._base = ack.next_seq
             self._progress_ns = now_ns
             self._patience_ns = RESEND_AFTER_NS
+        if ack.refused:  # it saw one that was not the next, or had no room after all
+            self._repeat = bool(self._flying)
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -287,22 +298,32 @@ class Protocol:
             values = struct.unpack(wire.STATS_FORMAT, payload)
             return Stats(dict(zip(wire.STATS_FIELDS, values, strict=True)))
         if kind == wire.EVENT:
-            return Event(*struct.unpack(wire.EVENT_FORMAT, payload))
+            what, which, pod_us = struct.unpack_from(wire.EVENT_FORMAT, payload)
+            text = payload[wire.EVENT_HEAD_BYTES :].decode(errors="replace")
+            return Event(what, which, pod_us, text)
         if kind == wire.DICTIONARY:
-            return self._gather(epoch, payload)
+            whole = self._gather(kind, wire.DICTIONARY_HEAD, payload)
+            if whole is None:
+                return None
+            self.epoch = epoch
+            return Dictionary(*whole)
+        if kind == wire.REPORT:
+            whole = self._gather(kind, wire.REPORT_HEAD, payload)
+            return None if whole is None else Report(*whole)
         return None
 
-    def _gather(self, epoch: int, payload: bytes) -> Dictionary | None:
-        nonce, part, parts = struct.unpack_from(wire.DICTIONARY_HEAD, payload)
+    def _gather(self, kind: int, head: str, payload: bytes) -> tuple[int, dict[str, Any]] | None:
+        """The number and content of a JSON text that comes in parts, once it is whole."""
+        number, part, count = struct.unpack_from(head, payload)
+        parts = self._parts[kind]
         if part == 0:
-            self._parts.clear()
-        self._parts[part] = payload[struct.calcsize(wire.DICTIONARY_HEAD) :]
-        if len(self._parts) < parts:
+            parts.clear()
+        parts[part] = payload[struct.calcsize(head) :]
+        if len(parts) < count:
             return None
-        text = b"".join(self._parts[i] for i in range(parts) if i in self._parts)
-        self._parts.clear()
+        text = b"".join(parts[i] for i in range(count) if i in parts)
+        parts.clear()
         content = json.loads(text)
         if not isinstance(content, dict):
-            raise ValueError("a dictionary that is none")
-        self.epoch = epoch
-        return Dictionary(nonce, content)
+            raise ValueError("a JSON text that is no object")
+        return number, content

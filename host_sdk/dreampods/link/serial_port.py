@@ -35,6 +35,11 @@ class SerialPort:
         self._loop.add_reader(self._fd, self._readable)
 
     @property
+    def connected(self) -> bool:
+        """True until the port is closed."""
+        return self._fd >= 0
+
+    @property
     def clear(self) -> bool:
         """True if all that was written has left."""
         return not self._unsent

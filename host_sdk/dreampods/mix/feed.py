@@ -8,15 +8,24 @@ moves towards the corrected one, by half a thousandth at most: a pitch change no
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
+from dreampods.firmware.dreampod import wire
 from dreampods.fleet import Pod
 from dreampods.guardian import Gate
-from dreampods.resonance import Resampler
+from dreampods.resonance import Resampler, encode_ima
 
 from .rendering import ENGINE_RATE_HZ
 
 _SLEW_MOST = 500e-6
 _JUMP_S = 0.05  # further off than this, the stream begins anew
 _LATEST_S = 0.06  # a chunk that plays sooner than this would come too late, and is not sent
+
+
+def as_pcm16(pcm: NDArray[np.int16]) -> bytes:
+    """Sound as it is: frames of 16 bits, little-endian."""
+    return pcm.astype("<i2").tobytes()
 
 
 class Feed:
@@ -34,11 +43,13 @@ class Feed:
             history_frames=2 * ENGINE_RATE_HZ,
         )
         self._chunk_us = self._format.chunk_frames * 1_000_000 // self._format.rate_hz
+        self._encode = encode_ima if self._format.codec == wire.CODEC_IMA else as_pcm16
         self._play_us: int | None = (
             None  # pod time of the next chunk; None: the stream is not open
         )
         self._position = 0.0  # engine frame at which the next chunk begins
         self.skipped = 0  # chunks that we were too slow to send in time
+        self.unwanted = False  # the sleeper pressed stop: nothing is sent any more
 
     def reset(self) -> None:
         """The pod begins a new life, or the link was gone: open the stream anew."""
@@ -50,6 +61,11 @@ class Feed:
             self._pod.close_sound()
             self._play_us = None
 
+    def stop(self) -> None:
+        """The sleeper wants no more of it; not even when the pod comes back from a reset."""
+        self.unwanted = True
+        self._pod.stop()
+
     def write(self, mix: object) -> None:
         """Append a block of the pod's mix, (frames, 2) float32."""
         self._resampler.write(mix)  # type: ignore[arg-type]
@@ -57,7 +73,9 @@ class Feed:
     def send(self, now_ns: int) -> None:
         """Hand the pod all chunks that the mix holds by now."""
         mapping = self._pod.clock.map
-        if self._pod.state != "ready" or mapping is None or self._gate.stopped is not None:
+        if self._pod.state != "ready" or mapping is None:
+            return
+        if self.unwanted or self._gate.stopped is not None:
             return
 
         def engine_frame(pod_us: float) -> float:
@@ -87,6 +105,6 @@ class Feed:
                     self._pod.name, self._resampler.read(self._position, step, frames)
                 )
                 if pcm is not None:
-                    self._pod.play(self._play_us, pcm.tobytes())
+                    self._pod.play(self._play_us, self._encode(pcm))
             self._position += step * frames
             self._play_us += self._chunk_us

@@ -285,6 +285,8 @@ class Body:
                 self.breath = Rhythm(stream.rate_hz, self._follow.breath_hz, BREATH)
             self.breath.add(values, last_ns)
         elif stream.name == "pulse":
+            if stream.unit == "nA":  # a photodiode: where blood comes, less light comes back
+                values = -values
             if self.pulse is None:
                 self.pulse = Rhythm(stream.rate_hz, self._follow.pulse_hz, PULSE)
             self.pulse.add(values, last_ns)

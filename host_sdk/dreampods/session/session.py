@@ -268,10 +268,13 @@ class Session:
         for news in self.fleet.news():
             self._fresh.append(news)
             self._record.news(news, self._start_ns)
-            if news.kind == "returned":
-                pod = next(pod for pod in self._pods if pod.name == news.pod)
-                self._feeds[self._pods.index(pod)].reset()
-                self._sense(pod)
+            if news.kind in ("returned", "stop-pressed"):
+                index = [pod.name for pod in self._pods].index(news.pod)
+                if news.kind == "returned":
+                    self._feeds[index].reset()
+                    self._sense(self._pods[index])
+                else:
+                    self._feeds[index].stop()
         if self.fleet.lag_worst_s > _SLOW_S:
             self._warn(
                 f"this computer was busy for {self.fleet.lag_worst_s:.2f} s at {self.session_s:.0f} s"
