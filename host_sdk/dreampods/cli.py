@@ -1,4 +1,4 @@
-"""The command line: `dreampods run`, `sim`, `scenes`, `report`.
+"""The command line: `dreampods COMMAND`; the commands themselves are in `commands/`.
 
 Every mistake a user can make ends in one line on stderr and exit code 1; Ctrl-C stops the sound, keeps
 the record and exits with 130.
@@ -7,44 +7,12 @@ the record and exits with 130.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import datetime
-import math
-import signal
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from dreampods.dreamscape import load_scene, scene_names
-from dreampods.dreamscape.scene import LONGEST_S
-from dreampods.errors import ConsentError, DreampodsError
+from dreampods.commands import GROUPS
+from dreampods.commands.arguments import INTERRUPTED
+from dreampods.errors import DreampodsError
 from dreampods.firmware.dreampod import VERSION
-from dreampods.fleet import open_pods
-from dreampods.guardian import load_consent
-from dreampods.recording import SessionFolder, write_report
-from dreampods.session import Session
-from dreampods.virtual import MOST_PODS
-from dreampods.virtual.sim import simulate
-
-if TYPE_CHECKING:
-    from dreampods.session.live import LiveView
-
-INTERRUPTED = 130
-
-_RUN_EPILOG = """\
-A consent file says who lies in each pod, and what they agree to; real pods need one:
-
-    [participant.pod-1]
-    name = "A. N."
-    uses = ["sense", "record", "share"]
-
-sense   measure the body and let the sound follow it
-record  keep the signals, and what was played, on disk
-share   be heard by the others in the collective
-
-Virtual pods play published recordings, or those in --recordings DIR, which has a
-sleepers.toml; dreampods/recordings/sleepers.py says what stands in it.
-"""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -73,151 +41,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dreampods {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    run = commands.add_parser(
-        "run",
-        help="hold a session",
-        description="Hold a session: play SCENE to the pods, follow their sleepers, keep a record.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=_RUN_EPILOG,
-    )
-    run.add_argument("scene", metavar="SCENE", help="a scene's name, or the path of a scene file")
-    run.add_argument(
-        "--pods",
-        default="virtual:8",
-        metavar="PODS",
-        help="ports separated by commas, or virtual:N (default: virtual:8)",
-    )
-    run.add_argument(
-        "--seconds", type=_seconds, metavar="N", help="how long (default: as the scene says)"
-    )
-    run.add_argument(
-        "--out", type=_path, metavar="DIR", help="folder for the record (default: out/SCENE-TIME)"
-    )
-    run.add_argument("--consent", type=_path, metavar="FILE", help="who agreed to what")
-    run.add_argument(
-        "--recordings",
-        type=_path,
-        metavar="DIR",
-        help="for virtual pods: what their sleepers play (default: recordings from published packages)",
-    )
-    run.set_defaults(command=_run)
-
-    sim = commands.add_parser(
-        "sim",
-        help="start virtual pods",
-        description="Start N virtual pods and print their ports, for any program to open. Ctrl-C ends them.",
-    )
-    sim.add_argument("count", type=int, metavar="N", help=f"how many, 1 to {MOST_PODS}")
-    sim.add_argument(
-        "--out", type=_path, metavar="DIR", help="where they keep their files (default: temporary)"
-    )
-    sim.add_argument("--recordings", type=_path, metavar="DIR", help="what their sleepers play")
-    sim.set_defaults(command=_sim)
-
-    scenes = commands.add_parser("scenes", help="list the scenes that come with dreampods")
-    scenes.set_defaults(command=_scenes)
-
-    report = commands.add_parser(
-        "report",
-        help="write the report of a session's folder anew, also of one that was cut short",
-    )
-    report.add_argument("folder", type=_path, metavar="DIR", help="what --out of the session was")
-    report.set_defaults(command=_report)
+    for group in GROUPS:
+        group.add_to(commands)
     return parser
-
-
-def _path(text: str) -> Path:
-    if not text:
-        raise argparse.ArgumentTypeError("an empty name; is a variable unset?")
-    return Path(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 1 <= seconds <= LONGEST_S:
-        raise argparse.ArgumentTypeError(f"{text!r}: give 1 to {LONGEST_S:.0f} seconds")
-    return seconds
-
-
-def _run(options: argparse.Namespace) -> None:
-    # What can be told to be wrong without touching a pod is told first
-    scene = load_scene(options.scene)
-    consent = load_consent(options.consent) if options.consent else None
-    now = datetime.datetime.now()
-    out = options.out or Path("out") / f"{scene.name}-{now:%Y%m%d-%H%M%S}"
-    SessionFolder.check_free(out)
-    fleet = open_pods(options.pods, recordings=options.recordings, folder=out / "pods")
-    if consent is None and fleet.virtual is None:
-        raise ConsentError(
-            "real pods need --consent FILE, which says who lies in them and what they agree to;"
-            " see `dreampods run --help`"
-        )
-
-    async def hold() -> None:
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None
-        for ending in (signal.SIGTERM, signal.SIGHUP):  # also a terminal that is closed
-            loop.add_signal_handler(ending, task.cancel)
-        with _live_view() as view:
-            view.say("waking the pods …")
-            async with (
-                fleet,
-                Session(fleet, scene, out, seconds=options.seconds, consent=consent) as session,
-            ):
-                async for moment in session:
-                    view.show(session, moment)
-                view.say("writing the report …")
-
-    interrupted = False
-    try:
-        asyncio.run(hold())
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        interrupted = True
-    if interrupted:
-        kept = (out / "session.json").exists()
-        print(
-            "stopped" + (f"; what was recorded is kept in {out}" if kept else ""), file=sys.stderr
-        )
-        raise SystemExit(INTERRUPTED)
-    _tell(out)
-
-
-def _live_view() -> LiveView:
-    try:
-        from dreampods.session.live import LiveView
-    except ImportError:
-        raise DreampodsError(
-            "the terminal view needs rich: pip install 'dreampods[console]'"
-        ) from None
-    return LiveView()
-
-
-def _tell(out: Path) -> None:
-    """Say where to listen and look."""
-    sounds = sorted((out / "mix").glob("*.flac"))
-    for name, sound in zip(("listen", *[""] * len(sounds)), sounds, strict=False):
-        print(f"{name:8} {sound}")
-    report = out / "report.html"
-    print(
-        f"look     {report if report.exists() else f'dreampods report {out}, to write the report'}"
-    )
-    print(f"analyse  {out / 'streams.xdf'}  {out / 'session.json'}  {out / 'events.jsonl'}")
-
-
-def _sim(options: argparse.Namespace) -> None:
-    simulate(options.count, options.out, options.recordings)
-
-
-def _scenes(_options: argparse.Namespace) -> None:
-    for name in scene_names():
-        scene = load_scene(name)
-        print(f"{name:12} {scene.seconds:5.0f} s  {scene.description}")
-
-
-def _report(options: argparse.Namespace) -> None:
-    print(write_report(options.folder))
