@@ -8,6 +8,8 @@ assert on their own pods; each figure is printed, and kept in the junit properti
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -17,6 +19,9 @@ import numpy as np
 import pytest
 
 import dreampods as dp
+
+# A run in the background is started with Ctrl-C ignored, and what it starts would ignore it too
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -29,9 +34,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "virtual: needs virtual pods (their truth, or to harm them)"
     )
+    config.addinivalue_line("markers", "soak: longer than a change waits for; `make soak` runs it")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not os.environ.get("DREAMPODS_SOAK"):
+        for item in items:
+            if item.get_closest_marker("soak"):
+                item.add_marker(pytest.mark.skip(reason="`make soak` runs it"))
     if not config.getoption("--pods").startswith("virtual:"):
         for item in items:
             if item.get_closest_marker("virtual"):

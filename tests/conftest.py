@@ -1,6 +1,7 @@
 """Makes the firmware importable on CPython as on a pod: `import dreampod.sound`."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -12,3 +13,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "firmware"))
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+# A run in the background is started with Ctrl-C ignored, and what it starts would ignore it too
+signal.signal(signal.SIGINT, signal.default_int_handler)

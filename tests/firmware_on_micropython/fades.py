@@ -7,7 +7,7 @@ from dreampod import _fast
 from dreampod import sound as sound_module
 from dreampod.sound import Sound
 
-from bench import I2S, SPEC
+from bench import I2S, LIMITS, SPEC
 
 LEVEL = 15000
 
@@ -22,7 +22,7 @@ class Recorder(I2S):
 
 
 i2s = Recorder()
-sound = Sound(i2s, SPEC, {"peak": 18426}, _fast)
+sound = Sound(i2s, SPEC, LIMITS, _fast)
 sound.begin()
 heard = array("h")
 chunk = bytearray(bytes((LEVEL & 0xFF, LEVEL >> 8)) * 480)
@@ -40,7 +40,7 @@ for _ in range(10):
 sound.open()
 play_us = now_us + 150_000
 for number in range(30):
-    sound.put(play_us + number * 15_000, chunk, 0, 240)
+    sound.put(play_us + number * 15_000, chunk, 0, len(chunk))
 for _ in range(12):
     turn()
 if i2s.samples[0] != LEVEL:

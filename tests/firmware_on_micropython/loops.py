@@ -4,8 +4,11 @@ import random
 from array import array
 
 from dreampod import _fast, _plain
+from dreampod.closed_loop import coefficients
+from dreampod.level import WEIGHTS
 
 ROUNDS = 60
+RESONATOR = coefficients(850, 250)
 
 
 def noise(length):
@@ -62,6 +65,24 @@ for turn in range(ROUNDS):
         low, lower = random.randint(-8192, 8191), random.randint(-8192, 8191)
         state = array("i", [random.randint(1, 0xFFFF), low, lower])
         compare("rumble", (data(800), random.randint(0, 200), channels, state))
+        compare("ima", (data(1400), data(400), small(), random.randint(1, 340), channels))
+        noise_state = [random.randint(1, (1 << 30) - 1)]
+        noise_state += [random.randint(-200000, 200000) for _ in range(3)]
+        compare("pink", (data(800), random.randint(0, 200), channels, array("i", noise_state)))
+        sine_state = array("i", [random.randint(0, (1 << 24) - 1), random.randint(0, 1 << 23)])
+        compare("tone", (data(800), random.randint(0, 200), channels, sine_state))
+        for rate_hz in WEIGHTS:
+            weights = WEIGHTS[rate_hz]
+            filters = [random.randint(-(1 << 24), 1 << 24) for _ in range(5)]
+            state = array("i", filters + [random.randint(0, 1 << 29), random.randint(0, 65535)])
+            compare("weigh", (data(800), channels - 1, channels, 200, weights, state))
+    compare("fade", (data(800), random.randint(0, 400), gain()))
+    resonator = array("i", [0] * 8)
+    for _ in range(100):
+        value = random.choice((-(1 << 23), (1 << 23) - 1, random.randint(-3000, 3000)))
+        compare("resonate", (value, RESONATOR, resonator))
     ceiling = random.choice((0, 1, 18426, 32767, random.randint(0, 32767)))
     compare("limit", (data(800), random.randint(0, 400), ceiling, array("i", [0, 0, 0])))
+    heard = [random.randint(0, 1 << 19), random.randint(0, 1 << 28), random.randint(0, 511), 2047]
+    compare("rms32", (data(1600), random.randint(0, 400), array("i", heard)))
 print("equal")

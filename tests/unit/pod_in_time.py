@@ -9,16 +9,17 @@ the write that is pending.
 from __future__ import annotations
 
 import heapq
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dreampods.boards import load_board
+
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 TICKS = 1 << 30
-BOARD: dict[str, Any] = json.loads((FIRMWARE / "boards" / "virtual.json").read_text())
+BOARD: dict[str, Any] = load_board("virtual").compiled()
 SOUND: dict[str, Any] = BOARD["sound"]
 
 _COPY_BYTES = 512  # what one interrupt moves from a pending write into the ring

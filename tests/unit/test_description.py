@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dreampods.boards import board_names, load_board
+from dreampods.firmware.dreampod import wire
 from dreampods.fleet.description import what_is_wrong
 
-BOARD = json.loads(
-    (Path(__file__).parents[2] / "firmware" / "boards" / "virtual.json").read_text()
-)
+BOARD = load_board("virtual").compiled()
 GOOD: dict[str, Any] = {
-    "protocol": 1,
+    "protocol": wire.PROTOCOL,
     "name": "pod-1",
     "boot_id": 7,
-    "streams": BOARD["streams"],
-    "sound": BOARD["sound"],
+    "parts": [{"name": "eeg", "driver": "ads1299", "fault": None}],
+    "faults": [],
+    "streams": [
+        {
+            "name": "eeg",
+            "unit": "uV",
+            "rate_hz": 250,
+            "channels": ["eeg-1"],
+            "format": "i24be",
+            "scale": 0.02,
+            "offset": 0.0,
+        }
+    ],
+    "sound": BOARD["sound"] | {"codec": wire.CODEC_PCM16},
     "limits": BOARD["limits"],
 }
 
 
 def test_the_shipped_boards_are_good() -> None:
-    for path in (Path(__file__).parents[2] / "firmware" / "boards").glob("*.json"):
-        board = json.loads(path.read_text())
-        assert (
-            what_is_wrong(GOOD | {key: board[key] for key in ("streams", "sound", "limits")})
-            is None
-        )
+    for name in board_names():
+        board = load_board(name).compiled()
+        sound = board["sound"] | {"codec": wire.CODEC_PCM16}
+        assert what_is_wrong(GOOD | {"sound": sound, "limits": board["limits"]}) is None
 
 
 @pytest.mark.parametrize(

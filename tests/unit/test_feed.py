@@ -12,8 +12,9 @@ pytest.importorskip("dreampods._resonance")
 
 from pod_in_time import BOARD, SOUND
 
+from dreampods.firmware.dreampod import wire
+from dreampods.fleet.asked import SoundFormat
 from dreampods.fleet.clock import ClockMap
-from dreampods.fleet.pod import SoundFormat
 from dreampods.guardian import Consent, Gate, Limits
 from dreampods.mix import BLOCK_FRAMES, BLOCK_S, ENGINE_RATE_HZ, Feed
 
@@ -34,7 +35,7 @@ class Pod:
     shift_us: float = 0.0
     name: str = "pod-1"
     state: str = "ready"
-    sound: SoundFormat = field(default_factory=lambda: SoundFormat(RATE_HZ, 2, CHUNK))
+    sound: SoundFormat = field(default_factory=lambda: SoundFormat(RATE_HZ, 2, CHUNK, wire.CODEC_PCM16))
     chunks: list[tuple[int, np.ndarray]] = field(default_factory=list)
     opened: int = 0
     closed: int = 0

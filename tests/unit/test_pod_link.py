@@ -7,12 +7,13 @@ the host's turn, and the bytes on the cables.
 from __future__ import annotations
 
 import random
+import struct
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from channel import Channel, Faults
-from dreampod import _plain
+from dreampod import _plain, sensing
 from dreampod import link as pod_link
 from dreampod import wire as pod_wire
 from dreampod.clock import Clock
@@ -29,6 +30,7 @@ from dreampods.link.protocol import (
     Message,
     ProbeReply,
     Protocol,
+    Report,
     build_frame,
 )
 
@@ -64,6 +66,7 @@ class World:
         self.room = lambda: 64
         self.takes = True  # the pod's port takes what is written
         self.blocked_longest_us = 0
+        self.works = False  # the pod plays or senses
         self.probing = False  # the host sends its regular probes
         self._hello_us = self._probe_us = 0
         self._greeting = False
@@ -105,10 +108,13 @@ class World:
         self.up.write(bytes(buffer[:length]), self.us)
         return length
 
+    def busy(self) -> bool:
+        return self.works
+
     def handle(self, kind: int, buffer: bytearray, length: int) -> bool:
         payload = bytes(buffer[wire.HEADER_BYTES : wire.HEADER_BYTES + length])
         if kind == wire.HELLO:
-            self.link.send_dictionary(TEXT)
+            self.link.dictionary((TEXT,))
         elif kind == wire.CHUNK and self.room() == 0:
             return False
         else:
@@ -347,7 +353,7 @@ def test_a_host_that_does_not_read_stalls_the_pod_once(monkeypatch: pytest.Monke
     world.run(20_000)
     world.link.event(wire.EVENT_HOST_FOUND, world.us % TICKS)
     world.run(20_000)
-    assert world.got(Event)[-1] == Event(wire.EVENT_HOST_FOUND, world.got(Event)[-1].pod_us)
+    assert world.got(Event)[-1].kind == wire.EVENT_HOST_FOUND
     assert world.host.lost_frames == 1
 
 
@@ -371,3 +377,85 @@ def test_blocks_arrive_as_they_were_sent(monkeypatch: pytest.MonkeyPatch) -> Non
     numbers = [int.from_bytes(data[at : at + 2], "little") for at in range(0, len(data), 4)]
     assert numbers == list(range(5, 50))
     assert {(block.stream, block.count) for block in blocks} == {(3, 5)}
+
+
+# --- the way to MicroPython's prompt ---
+
+
+def type_in(world: World, text: bytes) -> None:
+    world._arrived += text
+    world.run(20_000)
+
+
+def test_a_tool_that_asks_for_the_prompt_gets_it_with_what_it_sends_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch)
+    world.run(200_000)
+    world._arrived += b"\r\x03\r\x01"
+    while not world.link.wants_prompt and world._arrived:
+        world.link._read()
+    assert world.link.wants_prompt
+    assert world._arrived == b"\r\x01"
+
+
+@pytest.mark.parametrize(
+    "burst", [b"\x03", b"xx\r\x03", b"AT\r\n", b"\r\r\x03", bytes(1040) + b"\r\x03"]
+)
+def test_other_noise_does_not_end_the_pod(monkeypatch: pytest.MonkeyPatch, burst: bytes) -> None:
+    world = World(monkeypatch)
+    world.run(200_000)
+    type_in(world, burst)
+    assert not world.link.wants_prompt
+    world.meet()
+
+
+def test_a_pod_at_work_does_not_leave_for_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch)
+    world.meet()
+    world.works = world.probing = True
+    world.run(400_000)
+    type_in(world, b"\r\x03\r\x01\r\x03\r\x01")
+    world.run(400_000)
+    assert not world.link.wants_prompt
+
+
+def test_a_report_arrives_whole_however_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch)
+    world.meet()
+    world.link.report(77, TEXT)
+    world.link.report(78, b"{}")
+    world.run(50_000)
+    assert [report.request for report in world.got(Report)] == [77, 78]
+    assert world.got(Report)[0].content["padding"] == "x" * 2500
+
+
+def test_samples_that_never_came_take_their_blocks_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No block that has a gap in it is sent; the numbers tell which are missing."""
+    world = World(monkeypatch)
+    world.meet()
+    monkeypatch.setattr(sensing, "ticks_us", lambda: world.us % TICKS)
+    spec = {"name": "s", "format": "u16", "channels": ["s"], "block": 4}
+    stream = sensing.Stream(0, spec, _plain, world.link, world.clock)
+    stream.start(True)
+    sample = 0
+    sent: list[int] = []
+    for kind, count in (("push", 6), ("skip", 3), ("push", 7), ("skip", 12), ("push", 8)):
+        if kind == "skip":
+            stream.skip(count)
+            sample += count
+            continue
+        for _ in range(count):
+            stream.push(sample.to_bytes(2, "little"), 0)
+            sent.append(sample)
+            sample += 1
+            stream.step(0)
+    world.run(50_000)
+    blocks = world.got(Block)
+    assert [block.first for block in blocks] == [12, 28, 32]
+    for block in blocks:
+        values = struct.unpack("<4H", block.data)
+        assert values == tuple(range(block.first, block.first + 4))
+        assert set(values) <= set(sent)

@@ -49,6 +49,7 @@ class PodModel:
         self._ack_us = 0
         self._played_us = 0
         self._told_room = SLOTS
+        self._refused_now = 0
 
     def step(self, data: bytes, now_us: int) -> bytes:
         """Take bytes; returns what the pod says."""
@@ -68,14 +69,17 @@ class PodModel:
                 self.accepted.append((kind, payload))
                 self._stopped = ack = True
             elif wire.is_sequenced(kind):
-                ack |= not self._take(kind, seq, frame[6], payload, now_us)
+                taken = self._take(kind, seq, frame[6], payload, now_us)
+                self._refused_now |= not taken
+                ack |= not taken
         waited = (self._unacked or self._told_room < 12) and now_us - self._ack_us > 20_000
         if ack or waited or self._unacked >= 4:
             self._unacked = 0
             self._ack_us = now_us
             self._told_room = SLOTS - self._used
             state = wire.STATE_STOPPED if self._stopped else wire.STATE_PLAYING
-            content = (self.boot_id, self._expected, self._told_room, state)
+            content = (self.boot_id, self._expected, self._told_room, state, self._refused_now)
+            self._refused_now = 0
             out += self._build(wire.ACK, struct.pack(wire.ACK_FORMAT, *content))
         return out
 
@@ -338,7 +342,7 @@ def test_an_acknowledgement_of_what_was_never_sent_is_ignored() -> None:
     world = World()
     world.meet()
     give(world.host, [wire.SENSE] * 3)
-    ack = struct.pack(wire.ACK_FORMAT, BOOT_ID, 900, SLOTS, wire.STATE_IDLE)
+    ack = struct.pack(wire.ACK_FORMAT, BOOT_ID, 900, SLOTS, wire.STATE_IDLE, 0)
     world.host.outgoing(0)
     world.host.receive(build_frame(wire.ACK, ack, 0, BOOT_ID & 0xFF), 0)
     assert world.host.backlog == 3

@@ -24,7 +24,7 @@ payloads = st.one_of(
 
 def event(number: int) -> bytes:
     """A frame from a pod that says its number."""
-    return build_frame(wire.EVENT, struct.pack(wire.EVENT_FORMAT, 1, number), number, EPOCH)
+    return build_frame(wire.EVENT, struct.pack(wire.EVENT_FORMAT, 1, 0, number), number, EPOCH)
 
 
 def numbers(messages: list[Message]) -> list[int]:
