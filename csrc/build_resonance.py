@@ -15,35 +15,32 @@ from pathlib import Path
 
 from cffi import FFI
 
-# Relative to the project root, where every build front end runs setup.py: setuptools refuses
-# absolute paths, and what stands in `depends` also goes into a source distribution.
-SOURCES = [
-    "csrc/ima.c",
-    "csrc/kuramoto.c",
-    "csrc/limiter.c",
-    "csrc/mixer.c",
-    "csrc/order.c",
-    "csrc/pairwise.c",
-    "csrc/resampler.c",
-    "csrc/resonators.c",
-]
-DEPENDS = [
-    "csrc/build_resonance.py",
-    "csrc/limiter.h",
-    "csrc/resonance.cdef.txt",
-    "csrc/resonance.h",
-]
-# No -ffast-math: the kernel promises that NaN never reaches a loudspeaker, and that sums agree
-# with numpy. Without fused multiply-adds every machine also computes the same numbers.
-COMPILE_ARGS = ["-std=c11", "-O3", "-ffp-contract=off"]
-
 HERE = Path(__file__).parent
 CDEF = HERE / "resonance.cdef.txt"
+HEADER = HERE / "include" / "resonance.h"
 
 
-def cdef_from(header: str) -> str:
-    """What cffi may know of the C header: its declarations, one after the other."""
-    code = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+def _files(pattern: str) -> list[str]:
+    """Relative to the project root, where every build runs setup.py: setuptools refuses absolute paths."""
+    return sorted(path.relative_to(HERE.parent).as_posix() for path in HERE.rglob(pattern))
+
+
+SOURCES = _files("*.c")
+# What stands here also goes into a source distribution.
+DEPENDS = ["csrc/build_resonance.py", "csrc/resonance.cdef.txt", *_files("*.h")]
+INCLUDE = ["csrc/include", "csrc/src"]
+# No -ffast-math: the kernel promises that NaN never reaches a loudspeaker, and that sums agree
+# with numpy. Without fused multiply-adds every machine also computes the same numbers; a file that
+# would rather be fast says so (src/simd.h).
+COMPILE_ARGS = ["-std=c11", "-O3", "-ffp-contract=off"]
+
+
+def cdef_from(header: Path) -> str:
+    """What cffi may know of the C header and those it includes: their declarations, one after the other."""
+    code = header.read_text()
+    parts = re.findall(r'^#include "(.+)"', code, flags=re.MULTILINE)
+    code += "".join((header.parent / part).read_text() for part in parts)
+    code = re.sub(r"/\*.*?\*/", "", code, flags=re.DOTALL)
     code = re.sub(r"^[ \t]*#.*$", "", code, flags=re.MULTILINE)
     declarations = re.findall(r"[^\s;{][^;{]*(?:{[^}]*}[^;]*)?;", code)
     return "".join(" ".join(one.split()) + "\n" for one in declarations)
@@ -56,10 +53,10 @@ ffibuilder.set_source(
     '#include "resonance.h"',
     sources=SOURCES,
     depends=DEPENDS,
-    include_dirs=["csrc"],
+    include_dirs=INCLUDE,
     extra_compile_args=COMPILE_ARGS,
     libraries=["m"],
 )
 
 if __name__ == "__main__":
-    CDEF.write_text(cdef_from((HERE / "resonance.h").read_text()))
+    CDEF.write_text(cdef_from(HEADER))

@@ -11,6 +11,7 @@ import pytest
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _CSRC = _PROJECT / "csrc"
+_EXERCISES = sorted((_PROJECT / "tests" / "kernel").glob("*.c"))
 _STRICT = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Wshadow", "-Werror"]
 
 
@@ -26,31 +27,32 @@ def _compilers() -> list[str]:
 
 def test_the_committed_declarations_are_those_of_the_header(build: dict[str, Any]) -> None:
     declared = (_CSRC / "resonance.cdef.txt").read_text()
-    in_header = build["cdef_from"]((_CSRC / "resonance.h").read_text())
+    in_header = build["cdef_from"](build["HEADER"])
     assert declared == in_header, "run: python csrc/build_resonance.py"
 
 
-def test_every_source_file_is_built_or_is_the_exercise(build: dict[str, Any]) -> None:
-    sources = {f"csrc/{path.name}" for path in _CSRC.glob("*.c")}
-    assert sources == {*build["SOURCES"], "csrc/exercise.c"}
-    headers = {f"csrc/{path.name}" for path in _CSRC.glob("*.h")}
-    assert headers <= set(build["DEPENDS"])
+def test_the_header_is_whole_by_itself_and_in_parts(build: dict[str, Any], tmp_path: Path) -> None:
+    include = _CSRC / "include"
+    for header in [build["HEADER"], *(include / "resonance").glob("*.h")]:
+        alone = tmp_path / "alone.c"
+        alone.write_text(f'#include "{header.relative_to(include)}"\nint nothing;\n')
+        _compile("cc", [*_STRICT, "-c", str(alone), "-o", str(tmp_path / "out.o")])
 
 
 @pytest.mark.parametrize("compiler", _compilers() or ["no compiler"])
 def test_compiles_without_a_warning(compiler: str, build: dict[str, Any], tmp_path: Path) -> None:
     if compiler == "no compiler":
         pytest.skip("neither gcc nor clang is installed")
-    for source in [*build["SOURCES"], "csrc/exercise.c"]:
-        command = [compiler, *_STRICT, *build["COMPILE_ARGS"], "-c", str(_PROJECT / source)]
-        done = subprocess.run(
-            [*command, "-o", str(tmp_path / "out.o")], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+    for source in [*_sources(build), *_EXERCISES]:
+        strict = [*_STRICT, *build["COMPILE_ARGS"], "-c", str(source)]
+        _compile(compiler, [*strict, "-o", str(tmp_path / "out.o")])
 
 
+@pytest.mark.parametrize("exercise", _EXERCISES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("compiler", _compilers() or ["no compiler"])
-def test_sanitizers_find_nothing(compiler: str, build: dict[str, Any], tmp_path: Path) -> None:
+def test_sanitizers_find_nothing(
+    compiler: str, exercise: Path, build: dict[str, Any], tmp_path: Path
+) -> None:
     if compiler == "no compiler":
         pytest.skip("neither gcc nor clang is installed")
     program = tmp_path / "exercise"
@@ -63,14 +65,8 @@ def test_sanitizers_find_nothing(compiler: str, build: dict[str, Any], tmp_path:
     if probe.returncode or subprocess.run([program], capture_output=True, check=False).returncode:
         pytest.skip(f"{compiler} cannot build programs with sanitizers here")
 
-    sources = [str(_PROJECT / source) for source in [*build["SOURCES"], "csrc/exercise.c"]]
-    built = subprocess.run(
-        [compiler, *_STRICT, *sanitize, *sources, "-lm", "-o", str(program)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert built.returncode == 0, built.stderr
+    sources = map(str, [*_sources(build), exercise])
+    _compile(compiler, [*_STRICT, *sanitize, *sources, "-lm", "-o", str(program)])
     ran = subprocess.run(
         [program],
         capture_output=True,
@@ -81,3 +77,15 @@ def test_sanitizers_find_nothing(compiler: str, build: dict[str, Any], tmp_path:
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == "all well\n"
+
+
+def _sources(build: dict[str, Any]) -> list[Path]:
+    return [_PROJECT / source for source in build["SOURCES"]]
+
+
+def _compile(compiler: str, arguments: list[str]) -> None:
+    include = [f"-I{_CSRC / folder}" for folder in ("include", "src")]
+    done = subprocess.run(
+        [compiler, *include, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ encode_ima            PCM to a quarter of its bytes, for a pod on a thin link
 Everything given in is converted and checked; what cannot be used (wrong shape, nothing in it, NaN
 or infinity) raises ValueError, before any state has changed. Objects belong to one thread at a
 time; the interpreter lock is released while C works. What happens inside is told in
-csrc/resonance.h.
+csrc/include/resonance.h.
 """
 
 from dreampods.resonance.ima import encode_ima

@@ -1,0 +1,36 @@
+/*
+ * libresonance: how sleepers resonate, and how their sounds meet.
+ *
+ *     sensor samples -> rs_resonators -> phase, amplitude, confidence of every rhythm
+ *     phases         -> rs_order, rs_pairwise -> who moves with whom
+ *     phases         -> rs_kuramoto -> oscillators that a sound can follow
+ *     own sounds     -> rs_mixer -> one limited mix per pod
+ *     one mix        -> rs_resampler -> PCM at the rate of that pod's own crystal
+ *     PCM            -> rs_ima -> a quarter of the bytes, for a pod on a thin link
+ *
+ * Rules that hold for every function here
+ *
+ *   Memory    Only the _new functions allocate, only the _free functions release. Everything
+ *             between is free of allocation, locks and system calls, and may run in an audio
+ *             callback.
+ *   Threads   No global state. An object belongs to one thread at a time; different objects run
+ *             in parallel. An rs_sinc is never written after it is made, so many may share it.
+ *   Arrays    Row-major and tightly packed, dimensions in the order that the comment names. A
+ *             complex number is two doubles, real part first. Input and output never overlap.
+ *   Numbers   Sensor values and phases are double, sound is float with full scale at 1.0.
+ *             Phases are radians, 0 at the crest of a cosine.
+ *   Mistakes  A _new function returns NULL if an argument is out of its stated range or memory
+ *             is short. The others trust their arguments except where they say what they return.
+ *             NULL is allowed where a comment says so, and for every _free.
+ *
+ * Callers in Python find the same things, validated, in dreampods.resonance.
+ */
+#ifndef DREAMPODS_RESONANCE_H
+#define DREAMPODS_RESONANCE_H
+
+#include "resonance/analysis.h"
+#include "resonance/synchrony.h"
+#include "resonance/model.h"
+#include "resonance/sound.h"
+
+#endif
