@@ -199,8 +199,8 @@ async def _through(
     """Play a scene of faults in these parts; hold that the others' streams and the loop are as ever.
 
     The loop's longest turn is the pod's own figure, but the PC may stop the whole process for
-    longer. What the firmware does, it does each time: a turn that was too long counts if the same scene has one
-    whenever it is played.
+    longer. What the firmware does, it does each time: a turn that was too long counts if the same scene
+    has one whenever it is played.
     """
     out = {name for part in broken for name in _STREAMS[part]}
     whole = [stream for stream in bench.pod.streams if stream.name not in out]
