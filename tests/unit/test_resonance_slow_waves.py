@@ -170,7 +170,7 @@ def test_cues_come_at_the_phase_asked_for_and_before_their_time(target_rad: floa
             phase = 2 * np.pi * 0.8 * cue.at / RATE_HZ - target_rad
             assert abs(math.degrees(math.remainder(phase, 2 * math.pi))) < 6
             assert 30 < cue.amplitude < 51  # what is not sure is left out
-            assert cue.sigma_rad < 0.35
+            assert cue.sigma_rad <= math.pi / 6
 
 
 def test_a_cue_is_known_as_early_as_promised() -> None:
