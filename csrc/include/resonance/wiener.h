@@ -25,8 +25,9 @@
  */
 typedef struct rs_wiener rs_wiener;
 
-/* low_hz above 0, high_hz above it and at most rate_hz / 10; lead_s from 0, at most 1 / high_hz; memory_s, a time
- * constant, at least 4 / low_hz; largest: beyond it, on either side, a sample is an artefact, and counts as missing. */
+/* low_hz above 0, high_hz 1.2 to 20 times as high and at most rate_hz / 10; lead_s from 0, at most 1 / high_hz;
+ * memory_s, a time constant, at least 4 / low_hz and 12 / (high_hz - low_hz); largest: beyond it, on either side, a
+ * sample is an artefact, and counts as missing. */
 rs_wiener *rs_wiener_new(size_t channels, double rate_hz, double low_hz, double high_hz, double lead_s,
                          double memory_s, double largest);
 void rs_wiener_free(rs_wiener *wiener);
@@ -37,7 +38,7 @@ size_t rs_wiener_hop(const rs_wiener *wiener);
 /* x [frames, channels]; valid [frames, channels] is 0 where a sample is missing (x is not read there), NULL if none
  * is. phasors, complex [frames / hop + 1, channels], and as large confidence and error get one row for each step
  * that these samples completed, as of `lead` after its last sample. Returns how many. The error is infinite until
- * the first periodogram, after 4 / low_hz. */
+ * the first periodogram, after the least memory_s there may be. */
 size_t rs_wiener_process(rs_wiener *wiener, size_t frames, const double *x, const uint8_t *valid, double *phasors,
                          double *confidence, double *error);
 

@@ -11,8 +11,9 @@
  * construction, whatever P, so Levinson's recursion cannot fail but by rounding; a thousandth of white noise beside
  * it keeps that away and the weights small. E|z|^2 is 2 sum P A^2, and conj(h) c of it is explained.
  *
- * The periodograms have windows of 4 / low seconds, every quarter of that. Twice as many frequencies are computed as
- * a window has of its own: the sums above then are those of its samples, without the ends meeting.
+ * The periodograms' windows are twice as long as the weights reach, and overlap by three quarters. Twice as many
+ * frequencies are computed as a window has of its own: the sums above then are those of its samples, without the
+ * ends meeting.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -25,10 +26,12 @@ RS_FUSED
 
 static const double PI = 3.14159265358979323846;
 static const double STEPS_PER_PERIOD = 12.5;    /* of the shortest one in the band */
-static const double PAST = 2.0;                 /* weights reach back so many of the longest periods */
-static const double WINDOW = 4.0;               /* longest periods in a periodogram, */
-static const double EVERY = 1.0;                /* and between two */
-static const double MEAN = 5.0;                 /* of the running mean, in longest periods */
+/* How far back the weights reach: periods of low_hz, and times 1 / width of the band. In units of that: */
+static const double PERIODS = 2.0, WIDTHS = 6.0;
+static const double WINDOW = 2.0;               /* of a periodogram, */
+static const double EVERY = 0.5;                /* and between two */
+static const double MEAN = 2.5;                 /* of the running mean */
+static const double NARROWEST = 1.2, WIDEST = 20.0; /* bands, high_hz / low_hz */
 static const double PRIOR = 10.0;               /* the first spectrum weighs like so many periodograms */
 static const double CORNER = 1.4;               /* of the first spectrum, in units of low_hz */
 static const double WHITE = 1e-3;               /* share of noise added */
@@ -77,9 +80,9 @@ static double band(double f, double low, double high)
     return 1.0 / (1.0 + off * off * off * off);
 }
 
-static void make_tables(rs_wiener *w, double step_hz, double low, double high, double ahead_s)
+static void make_tables(rs_wiener *w, double step_hz, double bin_hz, double low, double high, double ahead_s)
 {
-    const double bin_hz = low / WINDOW / 2.0, corner = CORNER * low;
+    const double corner = CORNER * low;
     double square = 0.0;
     for (size_t t = 0; t < w->window; t++) {
         const double s = sin(PI * ((double)t + 1.0) / ((double)w->window + 1.0));
@@ -203,9 +206,12 @@ rs_wiener *rs_wiener_new(size_t channels, double rate_hz, double low_hz, double 
                          double memory_s, double largest)
 {
     if (channels == 0 || channels > SIZE_MAX / 64 / sizeof(listener) || !(rate_hz > 0.0) || isinf(rate_hz)
-        || !(low_hz > 0.0) || !(high_hz > low_hz) || !(high_hz <= rate_hz / 10.0) || !(lead_s >= 0.0)
-        || !(lead_s <= 1.0 / high_hz) || !(memory_s >= WINDOW / low_hz) || isinf(memory_s) || !(largest > 0.0)
-        || high_hz > 1000.0 * low_hz)
+        || !(low_hz > 0.0) || !(high_hz >= NARROWEST * low_hz) || !(high_hz <= WIDEST * low_hz)
+        || !(high_hz <= rate_hz / 10.0) || !(lead_s >= 0.0) || !(lead_s <= 1.0 / high_hz)
+        || !(memory_s > 0.0) || isinf(memory_s) || !(largest > 0.0))
+        return NULL;
+    const double span_s = fmax(PERIODS / low_hz, WIDTHS / (high_hz - low_hz)), window_s = WINDOW * span_s;
+    if (memory_s < window_s)
         return NULL;
     rs_wiener *w = calloc(1, sizeof *w);
     if (w == NULL)
@@ -214,12 +220,13 @@ rs_wiener *rs_wiener_new(size_t channels, double rate_hz, double low_hz, double 
     const double step_hz = rate_hz / hop;
     w->channels = channels;
     w->hop = (size_t)hop;
-    w->taps = whole_steps(PAST / low_hz, step_hz);
-    w->window = whole_steps(WINDOW / low_hz, step_hz);
-    w->every = whole_steps(EVERY / low_hz, step_hz);
-    w->bins = (size_t)ceil(step_hz / 2.0 / (low_hz / WINDOW / 2.0)) - 1;
-    w->pull = 1.0 / (MEAN / low_hz * step_hz);
-    w->decay = exp(-EVERY / low_hz / memory_s);
+    const double bin_hz = 0.5 / window_s;
+    w->taps = whole_steps(span_s, step_hz);
+    w->window = whole_steps(window_s, step_hz);
+    w->every = whole_steps(EVERY * span_s, step_hz);
+    w->bins = (size_t)ceil(step_hz / 2.0 / bin_hz) - 1;
+    w->pull = 1.0 / (MEAN * span_s * step_hz);
+    w->decay = exp(-EVERY * span_s / memory_s);
     w->largest = largest;
     w->cosine = doubles(w->taps, w->bins);
     w->target = doubles(w->taps, 2 * w->bins);
@@ -247,7 +254,7 @@ rs_wiener *rs_wiener_new(size_t channels, double rate_hz, double low_hz, double 
         rs_wiener_free(w);
         return NULL;
     }
-    make_tables(w, step_hz, low_hz, high_hz, lead_s + (hop - 1.0) / 2.0 / rate_hz);
+    make_tables(w, step_hz, bin_hz, low_hz, high_hz, lead_s + (hop - 1.0) / 2.0 / rate_hz);
     for (size_t i = 0; i < channels; i++)
         design(w, &w->at[i], w->prior, 0.0);
     return w;

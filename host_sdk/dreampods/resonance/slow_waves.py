@@ -29,10 +29,10 @@ class CausalPhasor:
     """The phasor of a band as filtering afterwards will show it, told at once.
 
     channels: number of signals, at rate_hz. low_hz, high_hz: edges of the band (-6 dB), a
-    Butterworth band-pass of order 2 forwards and backwards; high_hz at most a tenth of rate_hz
-    and a thousand times low_hz. lead_s: by how much the estimate looks ahead, at most a period of
-    high_hz. memory_s: time constant of the learned spectrum, at least four periods of low_hz.
-    largest: what is beyond it on either side is an artefact, and taken as missing.
+    Butterworth band-pass of order 2 forwards and backwards; high_hz is 1.2 to 20 times low_hz, and
+    at most a tenth of rate_hz. lead_s: by how much the estimate looks ahead, at most a period of
+    high_hz. memory_s: time constant of the learned spectrum, at least 4 / low_hz and
+    12 / (high_hz - low_hz). largest: what is beyond it on either side is an artefact, and taken as missing.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class CausalPhasor:
         self._channels = whole("channels", channels)
         rate = positive("rate_hz", rate_hz)
         low, high = positive("low_hz", low_hz), positive("high_hz", high_hz)
-        if not low < high <= min(rate / 10, 1000 * low):
+        if not 1.2 * low <= high <= min(rate / 10, 20 * low):
             raise ValueError(
-                f"high_hz must lie above low_hz = {low:g} and be at most a tenth of the rate of"
-                f" {rate:g} and a thousand times low_hz, not {high:g}"
+                f"high_hz must be 1.2 to 20 times low_hz = {low:g}, and at most a tenth of the rate"
+                f" of {rate:g}, not {high:g}"
             )
         lead = not_negative("lead_s", lead_s)
         if lead > 1 / high:
@@ -59,10 +59,8 @@ class CausalPhasor:
                 f"lead_s must be at most {1 / high:g}, a period of high_hz, not {lead:g}"
             )
         memory = positive("memory_s", memory_s)
-        if memory < 4 / low:
-            raise ValueError(
-                f"memory_s must be at least {4 / low:g}, four periods of low_hz, not {memory:g}"
-            )
+        if memory < (least := max(4 / low, 12 / (high - low))):
+            raise ValueError(f"memory_s must be at least {least:g} for this band, not {memory:g}")
         self._wiener = new(
             lib.rs_wiener_new,
             lib.rs_wiener_free,
@@ -90,7 +88,7 @@ class CausalPhasor:
         be anything there. A phasor is that of the time lead_s after the last sample of its step,
         in the unit of x. The confidence, 0..1, is the share of the band's variance that the
         estimate is expected to explain; the error the root mean square of what it is expected to
-        be off, infinite for the first four periods of low_hz.
+        be off, infinite for as long at first as the least memory_s.
         """
         signal, mask = _signal(x, valid, self._channels)
         room = len(signal) // self.hop + 1
