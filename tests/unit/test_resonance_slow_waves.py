@@ -202,7 +202,7 @@ def test_faster_rhythms_have_a_phase_as_well() -> None:
     sos = butter(2, [8.0, 12.0], "band", fs=rate_hz, output="sos")
     true = hilbert(sosfiltfilt(sos, x))
     estimator = CausalPhasor(1, 8.0, 12.0, rate_hz)
-    z, confidence, error = estimator.process(x[:, None])
+    z, _, error = estimator.process(x[:, None])
     steps = np.arange(len(z) // 4, len(z) - 200)
     at = (steps + 1) * estimator.hop - 1
     off = np.mean(np.abs(z[steps, 0] - true[at]) ** 2)
