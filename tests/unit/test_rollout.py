@@ -140,7 +140,10 @@ def test_the_commands_make_a_bundle_and_tell_of_each_pod(
     assert "for virtual" in capsys.readouterr().out
     with pytest.raises(SystemExit) as ended:
         main(
-            ["update", file, bench.ports[0], "/dev/none", "--fleet", fleet, "--json", str(report)]
+            [
+                *("update", file, bench.ports[0], "/dev/none", "/dev/../dev/none", bench.ports[0]),
+                *("--fleet", fleet, "--json", str(report)),
+            ]
         )
     assert ended.value.code == 1
     told = capsys.readouterr()

@@ -84,11 +84,11 @@ def read_bundle(path: Path, verify_key: Ed25519PublicKey) -> Bundle:
         FlashError: it is no bundle, is damaged, or another fleet's.
     """
     try:
-        size = path.stat().st_size
-        raw = path.read_bytes() if size <= _MOST_BYTES else b""
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)  # not all: it may be a disk image, or have no end
     except OSError as error:
         raise FlashError(f"{path}: cannot be read ({error.strerror})") from None
-    if not raw:
+    if not 0 < len(raw) <= _MOST_BYTES:
         raise FlashError(f"{path}: not a bundle; make one with `dreampods bundle`")
     try:
         return _checked(raw, verify_key)
