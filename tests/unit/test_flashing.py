@@ -383,10 +383,15 @@ def test_a_calibration_that_cannot_be_is_refused() -> None:
         (float("nan"), today.isoformat()),
         (200.0, today.isoformat()),
         (82.5, "31.3.2026"),
+        (82.5, "20260331"),
+        (82.5, "2026-W13-2"),
         (82.5, (today + datetime.timedelta(days=2)).isoformat()),
     ):
         with pytest.raises(FlashError):
             Calibration(level, date, "rig")
+    for rig in ("two\nlines", "\udcff", "x" * 65):
+        with pytest.raises(FlashError, match="--rig"):
+            Calibration(82.5, today.isoformat(), rig)
 
 
 def test_a_label_shows_the_code_that_was_meant_and_says_the_same_in_letters(
