@@ -131,7 +131,7 @@ def test_a_flash_too_small_is_told_in_one_line() -> None:
         littlefs(image.files, 8)
 
 
-def test_a_file_without_end_is_not_read_to_its_end(bundle: Path) -> None:
+def test_a_file_without_end_is_not_read_to_its_end() -> None:
     with pytest.raises(FlashError, match="not a bundle"):
         read_bundle(Path("/dev/zero"), KEY.public_key())
 

@@ -10,6 +10,7 @@ import pty
 import threading
 import tty
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from dreampods.flashing.plan import Survey, make_plan
 from dreampods.flashing.provision import Calibration
 from dreampods.flashing.repl import Repl
 from dreampods.image import Image, architecture, build_image
-from dreampods.virtual.registry import Registration
+from dreampods.virtual.registry import Entry, Registration
 from dreampods.virtual.supervisor import Supervisor
 
 FAMILY = uf2.FAMILIES["rp2040"]
@@ -278,6 +279,25 @@ def test_a_boot_py_of_comments_is_nobodys() -> None:
 
 
 # --- ports ---------------------------------------------------------------------------------------
+
+
+def test_boards_of_two_programs_are_told_apart_though_they_have_one_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    told = tmp_path / "dreampods"
+    told.mkdir()
+    for number, pid in enumerate((os.getpid(), os.getppid())):
+        entry = Entry("pod-1", f"/dev/pts/{number}", "d7", f"/pods-{number}", "virtual:pod-1")
+        (told / f"virtual-{pid}.json").write_text(json.dumps([asdict(entry)]))
+    for name in ("virtual-x.json", "virtual-1.json"):
+        (told / name).write_text("noise")
+    for number in (0, 1):
+        port = finding.named_port(f"/dev/pts/{number}")
+        found = finding.find_again(port, 0)
+        assert found is not None and found.path == f"/dev/pts/{number}"
+    with pytest.raises(FlashError, match="there are several, name one by its port: /dev/pts/"):
+        finding.named_port("virtual:pod-1")
 
 
 @pytest.mark.parametrize(
