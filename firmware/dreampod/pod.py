@@ -90,7 +90,7 @@ class Pod:
         self.sound.attach(self.cues)
         self.loop = None
         self._digits = bytearray(5)
-        self._untold = b""  # what was refused while there was no host
+        self._untold = b""  # who was turned away while there was no host
         self._task = None  # the update, while there is one
         self._test = None  # the self-test, while there is one
         self._slots = 0  # of the sound, which lent them to the test or the update
@@ -244,7 +244,7 @@ class Pod:
         gc.collect()  # the one moment when a pause harms nobody
         self.link.dictionary(self._told + list(self._faults()))
         if self._untold:
-            self.link.event(wire.EVENT_REFUSED, ticks_us(), 0, self._untold)
+            self.link.event(wire.EVENT_TURNED_AWAY, ticks_us(), 0, self._untold)
             self._untold = b""
         gc.collect()
 
@@ -312,9 +312,13 @@ class Pod:
             )
 
     def refuse(self, text):
-        """Tell the host, or whoever connects next, what was not done and why."""
+        """Tell the host what of its wishes was not done, and why."""
+        self.link.event(wire.EVENT_REFUSED, ticks_us(), 0, text.encode())
+
+    def turn_away(self, text):
+        """Tell the host, or whoever connects next, whom the network has not let in, and why."""
         if self.link.connected:
-            self.link.event(wire.EVENT_REFUSED, ticks_us(), 0, text.encode())
+            self.link.event(wire.EVENT_TURNED_AWAY, ticks_us(), 0, text.encode())
         else:
             self._untold = text.encode()
 

@@ -91,7 +91,7 @@ class _Refusals:
 
     def __call__(self, text):
         if self.pod is not None:
-            self.pod.refuse(text)
+            self.pod.turn_away(text)
 
 
 def _open_network(files, refusals):

@@ -345,12 +345,19 @@ def test_the_commands_make_list_and_renew_a_fleet(
     assert "no fleet is overwritten" in capsys.readouterr().err
 
 
-def test_names_with_brackets_are_listed_as_they_are(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("columns", ["30", "100"])
+def test_names_are_listed_as_they_are_in_any_width(
+    columns: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
     fleet = FleetFolder.create(tmp_path / "ours", "[/x]")
     main(["fleet", "list", "--fleet", str(fleet.path)])
     fleet.enrol(UID, "pod-1", "[/b]", "[red]")
     main(["fleet", "list", "--fleet", str(fleet.path)])
     told = capsys.readouterr().out
-    assert all(text in told for text in ("'[/x]' has no pods", "fleet [/x]", "[/b]", "[red]"))
+    assert "…" not in told
+    if columns == "100":  # else they are folded
+        assert all(text in told for text in ("'[/x]' has no pods", "fleet [/x]", "[/b]", "[red]"))

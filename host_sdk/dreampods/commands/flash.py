@@ -180,10 +180,12 @@ def _list(options: argparse.Namespace) -> None:
         return
     try:
         from rich.console import Console
-        from rich.table import Table
+        from rich.table import Column, Table
     except ImportError:
         raise DreampodsError("tables need rich: pip install 'dreampods[console]'") from None
-    table = Table(*_COLUMNS, box=None, pad_edge=False)
+    # What does not fit is folded, not cut off
+    columns = (Column(heading, overflow="fold") for heading in _COLUMNS)
+    table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         state = f"{row['state']}: {row['note']}" if row.get("note") else row["state"]
         table.add_row(*(str(row.get(column, "")) for column in _COLUMNS[:-1]), state)

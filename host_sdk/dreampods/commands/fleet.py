@@ -117,7 +117,7 @@ def _list(options: argparse.Namespace) -> None:
         raise DreampodsError("tables need rich: pip install 'dreampods[console]'") from None
     table = Table(title=Text(f"fleet {fleet.name}"), title_justify="left")
     for column in ("name", "serial number", "hardware", "uid", "certificate until"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, overflow="fold")
     for pod in pods:
         row = (pod.name, pod.serial, pod.hardware, pod.uid, f"{pod.expires:%Y-%m-%d}")
         table.add_row(*map(Text, row))
