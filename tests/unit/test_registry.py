@@ -305,15 +305,17 @@ def test_what_may_not_be_read_or_written_is_told_in_one_line(fleet: FleetFolder)
 
 
 @pytest.mark.parametrize("what", ["removed", "a file"])
-def test_a_missing_folder_of_pods_is_told_when_one_is_to_be_enrolled(
+def test_a_missing_folder_of_pods_is_told_and_not_taken_for_none(
     fleet: FleetFolder, what: str
 ) -> None:
     (fleet.path / "pods").rmdir()
     if what == "a file":
         (fleet.path / "pods").write_text("")
-    with pytest.raises(FleetError, match="cannot be written") as told:
+    with pytest.raises(FleetError, match="pods: missing; restore") as told:
         fleet.enrol(UID, "pod-1", "DP-0001", "B")
     assert "\n" not in str(told.value)
+    with pytest.raises(FleetError, match="pods: missing; restore"):
+        fleet.pods()
 
 
 # --- the command line ------------------------------------------------------------------------

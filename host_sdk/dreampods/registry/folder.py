@@ -149,7 +149,10 @@ class FleetFolder:
         Raises:
             FleetError: a record is spoilt, or another fleet's.
         """
-        files = sorted((self.path / _PODS).glob("*.json"))
+        folder = self.path / _PODS
+        if not folder.is_dir():  # not: no pods
+            raise FleetError(f"{folder}: missing; restore the fleet's folder from a backup")
+        files = sorted(folder.glob("*.json"))
         records = [read_record(file, self._authority) for file in files]
         return sorted(records, key=lambda record: record.name)
 
