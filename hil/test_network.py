@@ -135,10 +135,26 @@ def test_another_fleets_host_gets_one_line_and_the_next_good_host_is_told(run, o
                 await visit(tmp_path / "theirs")
             assert "belongs to another fleet; give its own by --fleet" in str(told.value)
             assert "\n" not in str(told.value)
-            refused = [item.text for item in await visit(ours) if item.kind == "refused"]
+            refused = [item.text for item in await visit(ours) if item.kind == "turned-away"]
             assert any("refused 127.0.0.1" in text for text in refused), refused
 
     run(body())
+
+
+def test_a_stranger_hinders_neither_a_rollback_nor_a_test(tmp_path):
+    FleetFolder.create(tmp_path / "theirs", "theirs")
+
+    def do(command: str, fleet: Path) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "dreampods", command, "tcp://pod-1.local"]
+        return subprocess.run(
+            [*words, "--fleet", str(fleet)], capture_output=True, text=True, timeout=120
+        )
+
+    with _simulated(tmp_path / "sim") as (_, ours):
+        for command, told in (("rollback", "slot b is empty"), ("selftest", "1 of 1 pods passed")):
+            assert "belongs to another fleet" in do("rollback", tmp_path / "theirs").stderr
+            done = do(command, ours)
+            assert told in done.stdout + done.stderr
 
 
 @pytest.mark.soak

@@ -63,6 +63,7 @@ NewsKind = Literal[
     "cue",
     "cue-late",
     "refused",
+    "turned-away",
     "unrecorded",
 ]
 _NEWS_OF: dict[int, tuple[NewsKind, str]] = {
@@ -78,6 +79,7 @@ _NEWS_OF: dict[int, tuple[NewsKind, str]] = {
     wire.EVENT_CUE: ("cue", ""),
     wire.EVENT_CUE_LATE: ("cue-late", ""),
     wire.EVENT_REFUSED: ("refused", ""),
+    wire.EVENT_TURNED_AWAY: ("turned-away", ""),
 }
 
 SamplesHook = Callable[["Pod", Stream, NDArray[np.float32]], None]
