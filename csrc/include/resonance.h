@@ -29,7 +29,6 @@
 #define DREAMPODS_RESONANCE_H
 
 #include "resonance/analysis.h"
-#include "resonance/wiener.h"
 #include "resonance/synchrony.h"
 #include "resonance/model.h"
 #include "resonance/sound.h"

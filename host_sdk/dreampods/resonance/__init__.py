@@ -2,8 +2,6 @@
 
 ====================  ===========================================================================
 ResonatorBank         phase, amplitude and confidence of rhythms, sample by sample
-CausalPhasor          the phasor of a band as filtering afterwards would show it, told at once
-SlowWaves             cues at a phase of slow waves, before it comes
 order_parameter       how much a group moves as one, beside what chance alone would show
 order_sums            the same as sums that several hosts can add up
 plv, PairwisePLV      phase locking of all pairs, of a stretch or over a sliding window
@@ -27,11 +25,9 @@ from dreampods.resonance.order import Order, OrderSums, order_parameter, order_s
 from dreampods.resonance.pairwise import PairwisePLV, plv
 from dreampods.resonance.resampler import Resampler
 from dreampods.resonance.resonators import ResonatorBank
-from dreampods.resonance.slow_waves import CausalPhasor, SlowWaveCue, SlowWaves
 from dreampods.resonance.surrogates import plv_surrogates
 
 __all__ = [
-    "CausalPhasor",
     "Kuramoto",
     "Mixed",
     "Mixer",
@@ -40,8 +36,6 @@ __all__ = [
     "PairwisePLV",
     "Resampler",
     "ResonatorBank",
-    "SlowWaveCue",
-    "SlowWaves",
     "encode_ima",
     "order_parameter",
     "order_sums",
