@@ -6,6 +6,7 @@
  * entry for a byte is the exclusive or of those for the byte's bits, so that eight numbers give all 256.
  */
 #include "crc32.h"
+#include "simd.h"
 
 #define ONE(v, a) (v), (v) ^ (a)
 #define TWO(v, a, b) ONE(v, a), ONE((v) ^ (b), a)
@@ -53,14 +54,28 @@ static const uint32_t ADDS[16][256] = {
         0xe6273e9eu, 0x173f7b7du, 0x2e7ef6fau, 0x5cfdedf4u),
 };
 
+/* The register after `width` bytes, 4 to 16. */
+RS_INLINE uint32_t step(uint32_t crc, int width, const uint8_t *bytes)
+{
+    uint32_t next = 0;
+    for (int k = 0; k < width; k++)
+        next ^= ADDS[width - 1 - k][bytes[k] ^ (k < 4 ? crc >> 8 * k & 0xFF : 0)];
+    return next;
+}
+
 uint32_t rs_crc32_by_table(uint32_t crc, size_t n, const uint8_t *bytes)
 {
-    for (; n >= 16; n -= 16, bytes += 16) {
-        uint32_t next = ADDS[15][bytes[0] ^ (crc & 0xFF)] ^ ADDS[14][bytes[1] ^ (crc >> 8 & 0xFF)] ^
-                        ADDS[13][bytes[2] ^ (crc >> 16 & 0xFF)] ^ ADDS[12][bytes[3] ^ crc >> 24];
-        for (int k = 4; k < 16; k++)
-            next ^= ADDS[15 - k][bytes[k]];
-        crc = next;
+    for (; n >= 16; n -= 16, bytes += 16)
+        crc = step(crc, 16, bytes);
+    if (n >= 8) {
+        crc = step(crc, 8, bytes);
+        bytes += 8;
+        n -= 8;
+    }
+    if (n >= 4) {
+        crc = step(crc, 4, bytes);
+        bytes += 4;
+        n -= 4;
     }
     for (; n; n--, bytes++)
         crc = crc >> 8 ^ ADDS[0][(crc ^ *bytes) & 0xFF];

@@ -21,8 +21,8 @@ RS_INLINE void convert(size_t n, const uint8_t *bytes, size_t width, size_t top,
     }
 }
 
-RS_CLONES int rs_samples_decode(int format, size_t n, const uint8_t *bytes, double scale,
-                                double offset, float *x)
+RS_CLONES static int decode(int format, size_t n, const uint8_t *bytes, double scale, double offset,
+                            float *x)
 {
     switch (format) {
     case RS_U16: convert(n, bytes, 2, 1, 0, 0, scale, offset, x); return 0;
@@ -32,4 +32,10 @@ RS_CLONES int rs_samples_decode(int format, size_t n, const uint8_t *bytes, doub
     case RS_I24BE: convert(n, bytes, 3, 0, 2, 1, scale, offset, x); return 0;
     default: return -1;
     }
+}
+
+int rs_samples_decode(int format, size_t n, const uint8_t *bytes, double scale, double offset,
+                      float *x)
+{
+    return decode(format, n, bytes, scale, offset, x);
 }
