@@ -69,6 +69,8 @@ class FrameDecoder:
         if self._pods > _MOST_BYTES:
             raise ValueError(f"pods must be below 2**32, not {self._pods}")
         self._streams = new(lib.rs_frames_new, lib.rs_frames_free, self._pods)
+        # Room for frames without any payload, of which most is rarely used
+        self._room: NDArray[Any] = np.empty(0, FRAME)
 
     def decode(self, reads: Iterable[tuple[int, bytes]]) -> Frames:
         """Take reads, (pod, bytes) each, in their order; returns the frames that are whole by now.
@@ -91,7 +93,8 @@ class FrameDecoder:
         most = lib.rs_frames_held(self._streams) + len(data)
         if most > _MOST_BYTES:
             raise ValueError(f"{most} bytes are too many for one call")
-        frames = np.empty(most // _LEAST_FRAME, FRAME)
+        if most // _LEAST_FRAME > len(self._room):
+            self._room = np.empty(most // _LEAST_FRAME, FRAME)
         payloads = np.empty(most, np.uint8)
         found = lib.rs_frames_decode(
             self._streams,
@@ -99,10 +102,10 @@ class FrameDecoder:
             pods,
             lengths,
             data,
-            ffi.from_buffer("rs_frame[]", frames),
+            ffi.from_buffer("rs_frame[]", self._room),
             ffi.from_buffer("uint8_t[]", payloads),
         )
-        return Frames(frames[:found], payloads)
+        return Frames(self._room[:found].copy(), payloads)
 
     def restart(self, pod: int) -> None:
         """A new connection to `pod`: the start of a frame that was held is forgotten, counters stay."""
