@@ -57,7 +57,7 @@ static double triad_gb_s(size_t working_set)
 /* Each sum is a variable of its own: an array of vectors would live in memory. */
 #define ALL(do) \
     do(0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11) do(12) do(13) do(14) do(15)
-#define MAKE(k) vector sum##k = x;
+#define MAKE(k) vector sum##k = x * (k + 1); /* equal sums would be made one */
 #define ADD(k) sum##k = sum##k * x + y;
 #define KEEP(k) keep += sum##k;
 

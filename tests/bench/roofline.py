@@ -120,11 +120,12 @@ def pairs_push() -> Kernel:
     """A frame enters the sums of all pairs and another leaves: two complex products a pair."""
     pods, bands, frames = 64, 8, 50
     u = np.exp(1j * DICE.uniform(-np.pi, np.pi, (frames, pods, bands)))
+    given = pointer(u)
     pairs = ffi.gc(lib.rs_pairwise_new(pods, bands, 300), lib.rs_pairwise_free)
     each = bands * pods * (pods - 1) / 2
     return Kernel(
         "pairs push, 64 pods x 8 bands, 50 frames",
-        lambda: lib.rs_pairwise_push(pairs, frames, pointer(u), ffi.NULL),
+        lambda: lib.rs_pairwise_push(pairs, frames, given, ffi.NULL),
         bytes=u.nbytes + 2 * 16 * each,
         flops=frames * each * 16,
         precision="double",
@@ -135,10 +136,10 @@ def pairs_push() -> Kernel:
 def order() -> Kernel:
     """Sine and cosine of each phase, to 1e-16: a reduction (4) and two polynomials of 7 terms (28)."""
     phase = DICE.uniform(-np.pi, np.pi, 4096)
-    sums = ffi.new("rs_order_sums *")
+    sums, given = ffi.new("rs_order_sums *"), pointer(phase)
     return Kernel(
         "order add, 4096 phases",
-        lambda: lib.rs_order_add(sums, len(phase), pointer(phase), ffi.NULL),
+        lambda: lib.rs_order_add(sums, len(phase), given, ffi.NULL),
         bytes=phase.nbytes,
         flops=len(phase) * 34,
         precision="double",
@@ -154,9 +155,10 @@ def mixer() -> Kernel:
     mixes, peak, square = np.empty_like(own), gain.copy(), gain.copy()
     mix = ffi.gc(lib.rs_mixer_new(pods, frames, 32000.0, 0.0015, 0.08), lib.rs_mixer_free)
     arrays = (own, common, gain, gain, gain, ceiling, mixes, bus, peak, square)
+    given = [pointer(array) for array in arrays]
     return Kernel(
         "mixer, 64 pods x 640 frames, stereo",
-        lambda: lib.rs_mixer_process(mix, *map(pointer, arrays)),
+        lambda: lib.rs_mixer_process(mix, *given),
         bytes=own.nbytes + mixes.nbytes + common.nbytes + bus.nbytes,
         flops=own.size * 16,
         precision="float",
@@ -170,11 +172,11 @@ def resampler() -> Kernel:
     pod = ffi.gc(lib.rs_resampler_new(sinc, 2, 4096), lib.rs_resampler_free)
     x, pcm = DICE.uniform(-0.5, 0.5, (2048, 2)).astype(np.float32), np.empty((frames, 2), np.int16)
     lib.rs_resampler_write(pod, len(x), pointer(x))
-    taps = 2 * lib.rs_sinc_reach(sinc)
+    taps, out = 2 * lib.rs_sinc_reach(sinc), pointer(pcm)
     return Kernel(
         "resampler, 640 frames, stereo",
         # The resampler reads the sinc but does not own it: whoever calls keeps it
-        lambda _needed=sinc: lib.rs_resampler_read(pod, 100.3, 1.00003, frames, pointer(pcm)),
+        lambda _needed=sinc: lib.rs_resampler_read(pod, 100.3, 1.00003, frames, out),
         bytes=8 * frames + pcm.nbytes,
         flops=frames * taps * 6,
         precision="float",
@@ -191,9 +193,10 @@ def resonators() -> Kernel:
         lib.rs_resonators_free,
     )
     x, out = DICE.standard_normal((frames, channels)), np.empty((frames, channels, 8), complex)
+    given, got = pointer(x), pointer(out)
     return Kernel(
         "resonators, 64 channels x 8 bands, 50 frames",
-        lambda: lib.rs_resonators_process(bank, frames, pointer(x), ffi.NULL, pointer(out)),
+        lambda: lib.rs_resonators_process(bank, frames, given, ffi.NULL, got),
         bytes=x.nbytes + out.nbytes,
         flops=frames * channels * 8 * 24,
         precision="double",
@@ -214,9 +217,10 @@ def frames_decode() -> Kernel:
     out, room = np.empty(len(stream), np.uint8), np.empty(len(stream) // 12 * 16, np.uint8)
     pod, size = ffi.new("uint32_t[]", [0]), ffi.new("uint32_t[]", [len(stream)])
     frames = ffi.from_buffer("rs_frame[]", room)
+    given, payloads = pointer(stream), pointer(out)
 
     def call() -> int:
-        return int(lib.rs_frames_decode(streams, 1, pod, size, pointer(stream), frames, pointer(out)))
+        return int(lib.rs_frames_decode(streams, 1, pod, size, given, frames, payloads))
 
     assert call() == count
     return Kernel(
@@ -227,9 +231,8 @@ def frames_decode() -> Kernel:
 def crc() -> Kernel:
     """Every byte is read once."""
     data = DICE.integers(0, 256, 1 << 16, np.uint8)
-    return Kernel(
-        "CRC-32, 64 KiB", lambda: lib.rs_crc32(0, len(data), pointer(data)), len(data), 0.0, "float"
-    )
+    given, n = pointer(data), len(data)
+    return Kernel("CRC-32, 64 KiB", lambda: lib.rs_crc32(0, n, given), n, 0.0, "float")
 
 
 KERNELS: tuple[Callable[[], Kernel], ...] = (

@@ -24,11 +24,12 @@ from plain_frames import PlainReader
 
 FIND = "frames found, 1000 frames with n bytes of payload, one stream"
 MANY = "frames found, n pods, a read of 4 frames of 100 bytes from each"
-BUILD = "frames built, 1000 frames with n bytes of payload"
+BUILD = "frames built, one for each of 128 pods, n bytes of payload"
 OPENED = "messages opened by the host's protocol, reads of 4 blocks of n bytes"
 CRC = "CRC-32 of n bytes"
 SAMPLES = "packed i24be samples to float32, 2 channels, n samples"
 COUNT = 1000
+PODS = 128
 SIZES = (16, 100, 1024)
 
 
@@ -37,8 +38,8 @@ def _payloads(size: int, count: int = COUNT) -> list[bytes]:
     return [row.tobytes() for row in noise]
 
 
-def _stream(size: int) -> bytes:
-    return b"".join(build_frame(wire.BLOCK, p, k, 3) for k, p in enumerate(_payloads(size)))
+def _stream(size: int, count: int = COUNT) -> bytes:
+    return b"".join(build_frame(wire.BLOCK, p, k, 3) for k, p in enumerate(_payloads(size, count)))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -82,11 +83,11 @@ def test_many(race, who: str, pods: int) -> None:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("who", ["ours", "plain Python", "cobs + zlib"])
 def test_build(race, who: str, size: int) -> None:
-    payloads = _payloads(size)
+    payloads = _payloads(size, PODS)
     if who == "ours":
-        frames = new_frames(wire.BLOCK, np.arange(COUNT), size, 3)
+        frames = new_frames(wire.BLOCK, np.arange(PODS), size, 3)
         together = b"".join(payloads)
-        assert encode_frames(frames, together).tobytes() == _stream(size)
+        assert encode_frames(frames, together).tobytes() == _stream(size, PODS)
         race(BUILD, who, lambda: encode_frames(frames, together), n=size, unit="µs")
     elif who == "plain Python":
 

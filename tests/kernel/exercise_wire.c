@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "exercise.h"
+#include "wire/crc32.h"
 
 static uint8_t byte(void)
 {
@@ -82,12 +83,13 @@ static void streams(int spoil)
 static void crc(void)
 {
     REQUIRE(rs_crc32(0, 9, (const uint8_t *)"123456789") == 0xCBF43926u);
-    for (size_t n = 0; n < 300; n++) {
+    for (size_t n = 0; n < 1100; n++) {
         uint8_t *bytes = malloc(n + 1);
         for (size_t k = 0; k < n; k++)
             bytes[k] = byte();
         const uint32_t whole = rs_crc32(0, n, bytes);
-        for (size_t cut = 0; cut <= n; cut += 13)
+        REQUIRE(~rs_crc32_by_table(~0u, n, bytes) == whole);
+        for (size_t cut = 0; cut <= n; cut += 1 + n / 10)
             REQUIRE(rs_crc32(rs_crc32(0, cut, bytes), n - cut, bytes + cut) == whole);
         free(bytes);
     }
