@@ -121,6 +121,9 @@ int main(void)
     rs_frames_free(NULL);
     const rs_frame too_long = {.length = 1025};
     REQUIRE(rs_frames_encode(1, &too_long, NULL, NULL) == 0);
+    const rs_frame outside = {.offset = 7, .length = 4};
+    REQUIRE(rs_frames_bytes(1, &outside, 10) == 0 && rs_frames_bytes(1, &outside, 3) == 0);
+    REQUIRE(rs_frames_bytes(1, &outside, 11) == 16 && rs_frames_bytes(0, NULL, 0) == 0);
     crc();
     samples();
     for (int round = 0; round < 30; round++)

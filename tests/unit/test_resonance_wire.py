@@ -230,6 +230,7 @@ def test_samples_are_those_of_numpy(format: str, channels: int, data: bytes) -> 
         (lambda: encode_frames(np.zeros(1, "u1"), b""), "of FRAME"),
         (lambda: encode_frames(np.zeros(0, FRAME), b""), "of FRAME"),
         (lambda: encode_frames(new_frames(1, 0, 4), b"123"), "ends outside the 3 bytes"),
+        (lambda: encode_frames(np.array([(0, 0, 0, 1025, 1, 0, (0, 0))], FRAME), bytes(2000)), "not 1025"),
         (lambda: new_frames(1, 0, 1025), "length must hold whole numbers from 0 to 1024"),
         (lambda: new_frames(256, 0, 0), "type must hold"),
         (lambda: new_frames(1, float("nan"), 0), "seq holds NaN"),

@@ -64,9 +64,13 @@ size_t rs_frames_decode(rs_frames *streams, size_t reads, const uint32_t *pod,
 /* faults [pods]. */
 void rs_frames_state(const rs_frames *streams, rs_frame_faults *faults);
 
+/* Bytes that rs_frames_encode writes for n frames; 0 if a payload is longer than 1024 bytes, or ends
+ * outside the `room` bytes in which all payloads lie. */
+size_t rs_frames_bytes(size_t n, const rs_frame *frames, size_t room);
+
 /* Writes n frames one behind the other, payloads from `payloads` + offset; their pods play no part.
- * out [12 n + sum of length]. Returns the bytes written; or 0, touching nothing, if a payload is
- * longer than 1024 bytes. */
+ * out [rs_frames_bytes]. Returns the bytes written; or 0, touching nothing, if a payload is longer
+ * than 1024 bytes. */
 size_t rs_frames_encode(size_t n, const rs_frame *frames, const uint8_t *payloads, uint8_t *out);
 
 /* ---- samples: packed sensor values to physical units ------------------------------------------- */

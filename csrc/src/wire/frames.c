@@ -199,11 +199,22 @@ size_t rs_frames_decode(rs_frames *streams, size_t reads, const uint32_t *pod,
     return to.found;
 }
 
+size_t rs_frames_bytes(size_t n, const rs_frame *frames, size_t room)
+{
+    size_t bytes = 0;
+    for (size_t k = 0; k < n; k++) {
+        const size_t length = frames[k].length;
+        if (length > MOST_PAYLOAD || length > room || frames[k].offset > room - length)
+            return 0;
+        bytes += HEADER + length + CRC;
+    }
+    return bytes;
+}
+
 size_t rs_frames_encode(size_t n, const rs_frame *frames, const uint8_t *payloads, uint8_t *out)
 {
-    for (size_t k = 0; k < n; k++)
-        if (frames[k].length > MOST_PAYLOAD)
-            return 0;
+    if (!rs_frames_bytes(n, frames, SIZE_MAX))
+        return 0;
     const uint8_t *start = out;
     for (size_t k = 0; k < n; k++) {
         const rs_frame *frame = &frames[k];

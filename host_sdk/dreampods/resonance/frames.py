@@ -146,18 +146,15 @@ def encode_frames(
     if frames.dtype != FRAME or frames.ndim != 1 or not len(frames):
         raise ValueError(f"frames are (n,) of FRAME, not {frames.shape} of {frames.dtype}")
     content = np.frombuffer(payloads, np.uint8)
-    lengths = frames["length"].astype(np.int64)
-    if lengths.max() > wire.MAX_PAYLOAD:
-        raise ValueError(f"a payload has at most {wire.MAX_PAYLOAD} bytes, not {lengths.max()}")
-    if (frames["offset"] + lengths).max() > len(content):
+    described = ffi.from_buffer("rs_frame[]", frames)
+    size = lib.rs_frames_bytes(len(frames), described, len(content))
+    if not size:
+        most = frames["length"].max()
+        if most > wire.MAX_PAYLOAD:
+            raise ValueError(f"a payload has at most {wire.MAX_PAYLOAD} bytes, not {most}")
         raise ValueError(f"a payload ends outside the {len(content)} bytes of payloads")
-    out = np.empty(_LEAST_FRAME * len(frames) + int(lengths.sum()), np.uint8)
-    lib.rs_frames_encode(
-        len(frames),
-        ffi.from_buffer("rs_frame[]", frames),
-        pointer(content),
-        pointer(out),
-    )
+    out = np.empty(size, np.uint8)
+    lib.rs_frames_encode(len(frames), described, pointer(content), pointer(out))
     return out
 
 
