@@ -22,7 +22,7 @@ from dreampods.resonance._kernel import lib
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from plain_frames import PlainReader
 
-FIND = "frames found, 1000 frames with n bytes of payload, one stream"
+FIND = "frames found, 1000 frames with n bytes of payload, one stream in reads of 4096 bytes"
 MANY = "frames found, n pods, a read of 4 frames of 100 bytes from each"
 BUILD = "frames built, one for each of 128 pods, n bytes of payload"
 OPENED = "messages opened by the host's protocol, reads of 4 blocks of n bytes"
@@ -46,14 +46,20 @@ def _stream(size: int, count: int = COUNT) -> bytes:
 @pytest.mark.parametrize("who", ["ours", "plain Python", "cobs + zlib"])
 def test_find(race, who: str, size: int) -> None:
     stream, payloads = _stream(size), _payloads(size)
+    reads = [stream[at : at + 4096] for at in range(0, len(stream), 4096)]
     if who == "ours":
-        decoder = FrameDecoder(1)
-        got = decoder.decode([(0, stream)])
+        decoder, taken = FrameDecoder(1), [(0, read) for read in reads]
+        got = decoder.decode(taken)
         assert [got.payload(k) for k in range(COUNT)] == payloads
-        race(FIND, who, lambda: decoder.decode([(0, stream)]), n=size, unit="µs")
+        race(FIND, who, lambda: decoder.decode(taken), n=size, unit="µs")
     elif who == "plain Python":
-        assert [frame[8:-4] for frame in PlainReader().take(stream)] == payloads
-        race(FIND, who, lambda: list(PlainReader().take(stream)), n=size, unit="µs")
+        reader = PlainReader()
+
+        def take() -> list[bytes]:
+            return [frame for read in reads for frame in reader.take(read)]
+
+        assert [frame[8:-4] for frame in take()] == payloads
+        race(FIND, who, take, n=size, unit="µs")
     else:
         cobs = pytest.importorskip("cobs.cobs")
         packed = b"\0".join(cobs.encode(p + zlib.crc32(p).to_bytes(4, "little")) for p in payloads)

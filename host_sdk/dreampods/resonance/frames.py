@@ -69,8 +69,8 @@ class FrameDecoder:
         if self._pods > _MOST_BYTES:
             raise ValueError(f"pods must be below 2**32, not {self._pods}")
         self._streams = new(lib.rs_frames_new, lib.rs_frames_free, self._pods)
-        # Room for frames without any payload, of which most is rarely used
-        self._room: NDArray[Any] = np.empty(0, FRAME)
+        # Room for as many frames as there would be without payloads; as bytes, which numpy copies faster
+        self._room = np.empty(0, np.uint8)
 
     def decode(self, reads: Iterable[tuple[int, bytes]]) -> Frames:
         """Take reads, (pod, bytes) each, in their order; returns the frames that are whole by now.
@@ -93,8 +93,9 @@ class FrameDecoder:
         most = lib.rs_frames_held(self._streams) + len(data)
         if most > _MOST_BYTES:
             raise ValueError(f"{most} bytes are too many for one call")
-        if most // _LEAST_FRAME > len(self._room):
-            self._room = np.empty(most // _LEAST_FRAME, FRAME)
+        room = most // _LEAST_FRAME * FRAME.itemsize
+        if room > len(self._room):
+            self._room = np.empty(room, np.uint8)
         payloads = np.empty(most, np.uint8)
         found = lib.rs_frames_decode(
             self._streams,
@@ -105,7 +106,7 @@ class FrameDecoder:
             ffi.from_buffer("rs_frame[]", self._room),
             ffi.from_buffer("uint8_t[]", payloads),
         )
-        return Frames(self._room[:found].copy(), payloads)
+        return Frames(self._room[: found * FRAME.itemsize].copy().view(FRAME), payloads)
 
     def restart(self, pod: int) -> None:
         """A new connection to `pod`: the start of a frame that was held is forgotten, counters stay."""
