@@ -22,13 +22,13 @@ from dreampods.resonance._kernel import lib
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from plain_frames import PlainReader
 
-FIND = "frames found, 1000 frames with n bytes of payload, one stream in reads of 4096 bytes"
+FIND = "frames found, 100 frames with n bytes of payload, one stream in reads of 4096 bytes"
 MANY = "frames found, n pods, a read of 4 frames of 100 bytes from each"
 BUILD = "frames built, one for each of 128 pods, n bytes of payload"
 OPENED = "messages opened by the host's protocol, reads of 4 blocks of n bytes"
 CRC = "CRC-32 of n bytes"
 SAMPLES = "packed i24be samples to float32, 2 channels, n samples"
-COUNT = 1000
+COUNT = 100
 PODS = 128
 SIZES = (16, 100, 1024)
 
