@@ -16,8 +16,8 @@ import pytest
 
 from dreampods.firmware.dreampod import wire
 from dreampods.link.protocol import Protocol, build_frame
-from dreampods.resonance import FrameDecoder, decode_samples, encode_frames, new_frames
-from dreampods.resonance._kernel import lib
+from dreampods.resonance import FRAME, FrameDecoder, decode_samples, encode_frames, new_frames
+from dreampods.resonance._kernel import ffi, lib, pointer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from plain_frames import PlainReader
@@ -25,6 +25,8 @@ from plain_frames import PlainReader
 FIND = "frames found, 100 frames with n bytes of payload, one stream in reads of 4096 bytes"
 MANY = "frames found, n pods, a read of 4 frames of 100 bytes from each"
 BUILD = "frames built, one for each of 128 pods, n bytes of payload"
+FIND_C = "frames found, 100 frames with n bytes of payload, the C call alone"
+BUILD_C = "frames built, 100 frames with n bytes of payload, the C call alone"
 OPENED = "messages opened by the host's protocol, reads of 4 blocks of n bytes"
 CRC = "CRC-32 of n bytes"
 SAMPLES = "packed i24be samples to float32, 2 channels, n samples"
@@ -39,7 +41,11 @@ def _payloads(size: int, count: int = COUNT) -> list[bytes]:
 
 
 def _stream(size: int, count: int = COUNT) -> bytes:
-    return b"".join(build_frame(wire.BLOCK, p, k, 3) for k, p in enumerate(_payloads(size, count)))
+    return _stream_of(_payloads(size, count))
+
+
+def _stream_of(payloads: list[bytes]) -> bytes:
+    return b"".join(build_frame(wire.BLOCK, p, k, 3) for k, p in enumerate(payloads))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -110,6 +116,43 @@ def test_build(race, who: str, size: int) -> None:
             )
 
         race(BUILD, who, pack, n=size, unit="µs")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("who", ["ours", "plain Python"])
+def test_the_calls_alone(race, who: str, size: int) -> None:
+    stream, payloads = _stream(size), _payloads(size)
+    if who == "plain Python":
+        reader = PlainReader()
+        race(FIND_C, who, lambda: list(reader.take(stream)), n=size, unit="µs")
+        return
+    frames, room = np.empty(len(stream) // 12, FRAME), np.empty(len(stream), np.uint8)
+    found, out = ffi.from_buffer("rs_frame[]", frames), pointer(room)
+    streams = ffi.gc(lib.rs_frames_new(1), lib.rs_frames_free)
+    pod, length = ffi.new("uint32_t[]", [0]), ffi.new("uint32_t[]", [len(stream)])
+
+    def find() -> int:
+        return int(lib.rs_frames_decode(streams, 1, pod, length, stream, found, out))
+
+    assert find() == COUNT
+    assert room[: COUNT * size].tobytes() == b"".join(payloads)
+    race(FIND_C, who, find, n=size, unit="µs")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("who", ["ours", "plain Python"])
+def test_the_building_call_alone(race, who: str, size: int) -> None:
+    payloads = _payloads(size)
+    if who == "plain Python":
+        race(BUILD_C, who, lambda: _stream_of(payloads), n=size, unit="µs")
+        return
+    described = new_frames(wire.BLOCK, np.arange(COUNT), size, 3)
+    frames, together = ffi.from_buffer("rs_frame[]", described), b"".join(payloads)
+    room = np.empty(COUNT * (size + 12), np.uint8)
+    out = pointer(room)
+    lib.rs_frames_encode(COUNT, frames, together, out)
+    assert room.tobytes() == _stream_of(payloads)
+    race(BUILD_C, who, lambda: lib.rs_frames_encode(COUNT, frames, together, out), n=size, unit="µs")
 
 
 class _PlainProtocol(Protocol):
