@@ -9,6 +9,9 @@ plv_surrogates        what locking unrelated sleepers would show
 Kuramoto              oscillators that feel the group and their own body
 Mixer                 own sounds and the collective to one limited mix per pod
 Resampler             a mix to PCM at the rate of a pod's own crystal
+FrameDecoder          bytes of many pods to their frames, wherever reads have cut them
+encode_frames         frames to bytes for the wire; new_frames describes them
+decode_samples        packed sensor values to physical units
 encode_ima            PCM to a quarter of its bytes, for a pod on a thin link
 ====================  ===========================================================================
 
@@ -18,6 +21,14 @@ time; the interpreter lock is released while C works. What happens inside is tol
 csrc/include/resonance.h.
 """
 
+from dreampods.resonance.frames import (
+    FRAME,
+    FrameDecoder,
+    Frames,
+    decode_samples,
+    encode_frames,
+    new_frames,
+)
 from dreampods.resonance.ima import encode_ima
 from dreampods.resonance.kuramoto import Kuramoto
 from dreampods.resonance.mixer import Mixed, Mixer
@@ -28,6 +39,9 @@ from dreampods.resonance.resonators import ResonatorBank
 from dreampods.resonance.surrogates import plv_surrogates
 
 __all__ = [
+    "FRAME",
+    "FrameDecoder",
+    "Frames",
     "Kuramoto",
     "Mixed",
     "Mixer",
@@ -36,7 +50,10 @@ __all__ = [
     "PairwisePLV",
     "Resampler",
     "ResonatorBank",
+    "decode_samples",
+    "encode_frames",
     "encode_ima",
+    "new_frames",
     "order_parameter",
     "order_sums",
     "plv",
