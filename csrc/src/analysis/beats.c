@@ -18,19 +18,21 @@ RS_FUSED
 
 static const double MOST = 1e100;        /* a sample beyond is a mistake of who sent it */
 static const double FLOOR_S = 5.0;       /* memory of the mean slope */
+static const double UPRIGHT_PULL = 0.1;  /* per beat */
+static const double TURN_OVER = 0.25;    /* so much more must they reach to the other side to be looked for there */
 static const double RING_S = 4.0;
 
 typedef struct {
-    double least_hz, smooth_s[2], span_s, near_s, around_s, above, floor, refractory_s, before_s, after_s, crest_s;
+    double least_hz, smooth_s[2], span_s, near_s, around_s, above, floor, refractory_s, before_s, after_s, crest_s, early_least;
 } manner;
 
 static const manner MANNERS[] = {
     [RS_PULSE] = {.least_hz = 25.0, .smooth_s = {0.06, 0.05}, .span_s = 0.04, .near_s = 0.11, .around_s = 0.667,
                   .above = 1.0, .floor = 0.05, .refractory_s = 0.27, .before_s = 0.2, .after_s = 0.4,
-                  .crest_s = 0.4},
+                  .crest_s = 0.4, .early_least = 0.75},
     [RS_ECG] = {.least_hz = 50.0, .smooth_s = {1.0 / 50, 1.0 / 60}, .span_s = 0.02, .near_s = 0.1, .around_s = 0.6,
                 .above = 1.0, .floor = 0.1, .refractory_s = 0.23, .before_s = 0.12, .after_s = 0.12,
-                .crest_s = 0.08},
+                .crest_s = 0.08, .early_least = 0.6},
 };
 
 typedef struct {
@@ -42,7 +44,8 @@ typedef struct {
     int64_t judged;                        /* samples where near and around were compared */
     int64_t began, best;                   /* the passing beat: its first sample, its strongest; -1 if none */
     double best_near, best_around;
-    double upright;                        /* an ECG's polarity: above 0 if R waves point up */
+    double upright;                        /* of an ECG: how much more its beats reach up than down, -1..1 */
+    int inverted;                          /* R waves point down */
     heart heart;
 } channel_state;
 
@@ -85,7 +88,7 @@ rs_beats *rs_beats_new(size_t channels, double rate_hz, int32_t listen)
     beats->channels = channels;
     beats->listen = listen;
     beats->how = how;
-    beats->judge = (heart_manner){rate_hz, how->refractory_s};
+    beats->judge = (heart_manner){rate_hz, how->refractory_s, how->early_least};
     beats->span = fmax(how->span_s * rate_hz, 0.5);
     beats->refractory = how->refractory_s * rate_hz;
     beats->first = box_of(how->smooth_s[0] * rate_hz);
@@ -180,8 +183,10 @@ static void place_ecg(const rs_beats *beats, channel_state *one, candidate *foun
     const double up = smooth_at(beats, one, (double)top) - mean, down = mean - smooth_at(beats, one, (double)low);
     const double whole = fabs(up) + fabs(down);
     if (whole > 0.0)
-        one->upright += 0.2 * ((up - down) / whole - one->upright);
-    found->at = found->mark = extremum(beats, one, one->upright >= 0.0 ? top : low);
+        one->upright += fmax(UPRIGHT_PULL, 1.0 / (3.0 + one->heart.learned)) * ((up - down) / whole - one->upright);
+    if (one->inverted ? one->upright > TURN_OVER : one->upright < -TURN_OVER)
+        one->inverted = !one->inverted;
+    found->at = found->mark = extremum(beats, one, one->inverted ? low : top);
 }
 
 /* A pulse's steepest rise, and the crest that follows. */
@@ -224,15 +229,17 @@ static void take_shape(const rs_beats *beats, const channel_state *one, candidat
     found->came = 1.0 - lost_between(one, a, b) / (double)(b - a);
 }
 
-static rs_beat tell(const rs_beats *beats, channel_state *one, int32_t channel, int64_t now)
+/* Returns how many beats were told, 0 or 1. */
+static size_t tell(const rs_beats *beats, channel_state *one, int32_t channel, int64_t now, rs_beat *beat)
 {
     const double from = one->heart.last_mark, to = one->heart.pending.mark;
     const double rate_hz = beats->judge.rate_hz;
     const double lost = to - from > 3.0 * rate_hz ? 0.0 : lost_between(one, (int64_t)from, (int64_t)to);
-    rs_beat beat = heart_tell(&one->heart, &beats->judge, lost / rate_hz);
-    beat.told = now;
-    beat.channel = channel;
-    return beat;
+    if (!heart_tell(&one->heart, &beats->judge, lost / rate_hz, beat))
+        return 0;
+    beat->told = now;
+    beat->channel = channel;
+    return 1;
 }
 
 /* The beat has passed. Is it one? Returns how many were told: one that waited, if this came late enough. */
@@ -252,11 +259,11 @@ static size_t passed(const rs_beats *beats, channel_state *one, int32_t channel,
             if (now_found.strength <= known->pending.strength)
                 return 0;
         } else {
-            found[count++] = tell(beats, one, channel, now);
+            count += tell(beats, one, channel, now, found + count);
         }
     }
     const double since_s = (now_found.mark - known->last_mark) / beats->judge.rate_hz;
-    if (known->told_any && (since_s < beats->how->refractory_s || now_found.strength < heart_least(known, since_s)))
+    if (known->told_any && (since_s < beats->how->refractory_s || now_found.strength < heart_least(known, &beats->judge, since_s)))
         return count;
     take_shape(beats, one, &now_found);
     known->pending = now_found;
@@ -288,7 +295,7 @@ static size_t compare(const rs_beats *beats, channel_state *one, int32_t channel
         count = passed(beats, one, channel, now, found);
     }
     if (one->heart.waiting && (double)i >= one->heart.pending.mark + beats->refractory && one->began < 0)
-        found[count++] = tell(beats, one, channel, now);
+        count += tell(beats, one, channel, now, found + count);
     return count;
 }
 

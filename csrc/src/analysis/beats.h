@@ -22,25 +22,26 @@ typedef struct {
     candidate pending;        /* could still lose against a stronger one within the refractory time */
     int waiting;
     rs_beat last;             /* the last one told */
-    double last_mark, last_strength;
+    double last_mark;
     double before_last_s;     /* the interval that it ended */
     int told_any;
     double template[BEAT_SHAPE];
-    double learned;           /* beats that the template was made of, at most its memory */
+    int learned;              /* beats that the template was made of, at most its memory */
+    int refused;              /* rises in a row that were worth nothing */
     double strengths[BEAT_PAST], intervals_s[BEAT_PAST];
     int strengths_count, intervals_count, strengths_next, intervals_next;
 } heart;
 
 typedef struct {
     double rate_hz, refractory_s;
+    double early_least;       /* of the usual strength, that a rise soon after a beat must have to be another */
 } heart_manner;
 
-double heart_usual(const double *past, int count);
-
 /* How strong a rise must be, `since_s` after the last beat. */
-double heart_least(const heart *one, double since_s);
+double heart_least(const heart *one, const heart_manner *manner, double since_s);
 
-/* The verdict on a candidate whose refractory time is over; `lost` samples were missing since the last beat. */
-rs_beat heart_tell(heart *one, const heart_manner *manner, double lost_s);
+/* Judges the pending rise, whose refractory time is over; `lost_s` of samples were missing since the last beat.
+ * Returns 0 if it is worth nothing, 1 if it is told. */
+int heart_tell(heart *one, const heart_manner *manner, double lost_s, rs_beat *beat);
 
 #endif

@@ -10,13 +10,18 @@
 #include "beats.h"
 
 static const double TRUSTED = 0.5;            /* quality from which on a beat counts */
-static const double WEAK = 0.3;               /* of the usual strength: below, no beat right after another */
-static const double PATIENCE_S = 1.5;         /* without a beat, after which the limit begins to fall, */
-static const double RESIGNATION_S = 1.0;      /* and by what time constant */
+static const double DUE_LEAST = 0.3;          /* of the usual strength, a rise must have to be a beat when one is due */
+static const double MIDDLE = 0.5, STRONG = 0.7; /* quantiles; strengths are those of beats, not of what came between */
+static const double FIRST_S = 0.8;            /* the interval expected before there was any */
+static const double PATIENCE = 1.5;           /* expected intervals without a beat, after which the limit falls, */
+static const double RESIGNATION_S = 1.0;      /* by this time constant */
 static const double LONGEST_S = 2.5;          /* 24 beats a minute; beyond, beats were lost */
-static const double TEMPLATE_MEMORY = 8.0;    /* beats */
+static const int TEMPLATE_MEMORY = 8;         /* beats */
+static const double WORTHLESS = 0.1;          /* quality below which a rise is not told */
+static const double ON_TIME = 0.2;            /* quality of what is as strong as a beat, and when one is due, though unlike */
+static const int STUBBORN = 6;                /* worthless rises in a row, after which the fault is ours */
 static const double SHAPE_NONE = 0.4, SHAPE_FULL = 0.9;        /* correlations of quality 0 and 1 */
-static const double CONTRAST_NONE = 0.2, CONTRAST_FULL = 0.5;
+static const double CONTRAST_NONE = 0.15, CONTRAST_FULL = 0.45;
 static const double NARROW = 0.2, WIDE = 0.4; /* how far an interval may be from the expected one, as a share of it */
 static const double SPREADS = 4.0;            /* as many mean changes from beat to beat, within these */
 
@@ -26,7 +31,7 @@ static double ramp(double x, double none, double full)
     return y < 0.0 ? 0.0 : y > 1.0 ? 1.0 : y;
 }
 
-double heart_usual(const double *past, int count)
+static double usual_of(const double *past, int count, double quantile)
 {
     double sorted[BEAT_PAST];
     for (int i = 0; i < count; i++) {
@@ -35,7 +40,7 @@ double heart_usual(const double *past, int count)
             sorted[k] = sorted[k - 1];
         sorted[k] = past[i];
     }
-    return count == 0 ? 0.0 : 0.5 * (sorted[(count - 1) / 2] + sorted[count / 2]);
+    return count == 0 ? 0.0 : sorted[(int)(quantile * (count - 1) + 0.5)];
 }
 
 static void remember(double *past, int *count, int *next, double value)
@@ -46,11 +51,14 @@ static void remember(double *past, int *count, int *next, double value)
         (*count)++;
 }
 
-double heart_least(const heart *one, double since_s)
+/* Weak rises soon after a beat belong to it; about when the next is due, they may be it. */
+double heart_least(const heart *one, const heart_manner *manner, double since_s)
 {
-    const double usual = heart_usual(one->strengths, one->strengths_count);
-    const double late = since_s - PATIENCE_S;
-    return WEAK * usual * (late > 0.0 ? exp(-late / RESIGNATION_S) : 1.0);
+    const double usual = usual_of(one->strengths, one->strengths_count, STRONG);
+    const double expected_s = one->intervals_count > 1 ? usual_of(one->intervals_s, one->intervals_count, MIDDLE) : FIRST_S;
+    const double share = manner->early_least + (DUE_LEAST - manner->early_least) * ramp(since_s / expected_s, 0.5, 0.9);
+    const double late_s = since_s - PATIENCE * expected_s;
+    return share * usual * (late_s > 0.0 ? exp(-late_s / RESIGNATION_S) : 1.0);
 }
 
 static double alike(const heart *one, const candidate *found)
@@ -63,23 +71,38 @@ static double alike(const heart *one, const candidate *found)
     return square > 0.0 ? product / sqrt(square) : 0.0;
 }
 
-static double quality_of(const heart *one, const candidate *found)
+static int about(double interval_s, double expected_s, double share)
 {
-    const double usual = heart_usual(one->strengths, one->strengths_count);
+    return fabs(interval_s - expected_s) <= share * expected_s;
+}
+
+static double quality_of(const heart *one, const candidate *found, double interval_s)
+{
     double quality = found->came * ramp(found->contrast, CONTRAST_NONE, CONTRAST_FULL);
-    if (one->learned > 2.0)
+    if (one->learned > 2)
         quality *= ramp(alike(one, found), SHAPE_NONE, SHAPE_FULL);
-    if (one->strengths_count > 2 && usual > 0.0) {
-        const double octaves = log2(found->strength / usual);
+    if (one->strengths_count > 2) {
+        const double octaves = log2(found->strength / usual_of(one->strengths, one->strengths_count, STRONG));
         quality *= ramp(fabs(octaves), 3.0, 1.0);
+        const double expected_s = usual_of(one->intervals_s, one->intervals_count, MIDDLE);
+        if (quality < ON_TIME && fabs(octaves) < 1.0 && about(interval_s, expected_s, NARROW))
+            quality = ON_TIME * found->came;
     }
     return quality;
 }
 
-/* The template follows good beats at once, poor ones slowly: it can be left again if it began with noise. */
+/* The template follows what was told. Where it fits nothing any more, it began with noise, or the sensor has moved:
+ * then it is made anew. */
 static void learn(heart *one, const candidate *found, double quality)
 {
-    one->learned = one->learned < TEMPLATE_MEMORY ? one->learned + 1.0 : TEMPLATE_MEMORY;
+    one->refused = quality < WORTHLESS ? one->refused + 1 : 0;
+    if (one->refused == STUBBORN) {
+        one->refused = 0;
+        one->learned = one->strengths_count = one->strengths_next = 0;
+    } else if (one->refused > 0) {
+        return;
+    }
+    one->learned = one->learned < TEMPLATE_MEMORY ? one->learned + 1 : TEMPLATE_MEMORY;
     const double share = (0.2 + 0.8 * quality) / one->learned;
     for (int i = 0; i < BEAT_SHAPE; i++)
         one->template[i] += share * (found->shape[i] - one->template[i]);
@@ -100,16 +123,11 @@ static double tolerance(const heart *one, double expected_s)
     return wide < NARROW ? NARROW : wide > WIDE ? WIDE : wide;
 }
 
-static int about(double interval_s, double expected_s, double share)
-{
-    return fabs(interval_s - expected_s) <= share * expected_s;
-}
-
 static int verdict_on(const heart *one, double interval_s, double quality)
 {
     if (quality < TRUSTED || one->last.quality < TRUSTED || one->intervals_count < 2)
         return RS_BEAT_DOUBTFUL;
-    const double expected_s = heart_usual(one->intervals_s, one->intervals_count);
+    const double expected_s = usual_of(one->intervals_s, one->intervals_count, MIDDLE);
     const double share = tolerance(one, expected_s);
     if (one->last.verdict == RS_BEAT_EARLY) {
         const double both_s = one->before_last_s + interval_s;
@@ -126,24 +144,25 @@ static int verdict_on(const heart *one, double interval_s, double quality)
     return beats >= 2.0 && about(interval_s, beats * expected_s, 0.5 * share) ? RS_BEAT_MISSED : RS_BEAT_LATE;
 }
 
-rs_beat heart_tell(heart *one, const heart_manner *manner, double lost_s)
+int heart_tell(heart *one, const heart_manner *manner, double lost_s, rs_beat *beat)
 {
     const candidate *found = &one->pending;
-    rs_beat beat = {.at = found->at, .interval_s = NAN, .verdict = RS_BEAT_GAP};
-    beat.quality = quality_of(one, found);
     const double interval_s = (found->mark - one->last_mark) / manner->rate_hz;
+    const double quality = quality_of(one, found, interval_s);
+    one->waiting = 0;
+    learn(one, found, quality);
+    if (quality < WORTHLESS)
+        return 0;
+    *beat = (rs_beat){.at = found->at, .interval_s = NAN, .quality = quality, .verdict = RS_BEAT_GAP};
     if (one->told_any && interval_s <= LONGEST_S && lost_s < 0.5 * manner->refractory_s) {
-        beat.interval_s = interval_s;
-        beat.verdict = verdict_on(one, interval_s, beat.quality);
-        if (beat.quality >= TRUSTED && one->last.quality >= TRUSTED)
+        beat->interval_s = interval_s;
+        beat->verdict = verdict_on(one, interval_s, quality);
+        if (quality >= TRUSTED && one->last.quality >= TRUSTED)
             remember(one->intervals_s, &one->intervals_count, &one->intervals_next, interval_s);
     }
-    learn(one, found, beat.quality);
-    one->before_last_s = beat.interval_s;
-    one->last = beat;
+    one->before_last_s = beat->interval_s;
+    one->last = *beat;
     one->last_mark = found->mark;
-    one->last_strength = found->strength;
     one->told_any = 1;
-    one->waiting = 0;
-    return beat;
+    return 1;
 }
