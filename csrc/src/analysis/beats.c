@@ -30,7 +30,7 @@ static const manner MANNERS[] = {
     [RS_PULSE] = {.least_hz = 25.0, .smooth_s = {0.06, 0.05}, .span_s = 0.04, .near_s = 0.11, .around_s = 0.667,
                   .above = 1.0, .floor = 0.05, .refractory_s = 0.27, .before_s = 0.2, .after_s = 0.4,
                   .crest_s = 0.4, .early_least = 0.75},
-    [RS_ECG] = {.least_hz = 50.0, .smooth_s = {1.0 / 50, 1.0 / 60}, .span_s = 0.02, .near_s = 0.1, .around_s = 0.6,
+    [RS_ECG] = {.least_hz = 25.0, .smooth_s = {1.0 / 50, 1.0 / 60}, .span_s = 0.02, .near_s = 0.1, .around_s = 0.6,
                 .above = 1.0, .floor = 0.1, .refractory_s = 0.23, .before_s = 0.12, .after_s = 0.12,
                 .crest_s = 0.08, .early_least = 0.6},
 };
@@ -242,6 +242,11 @@ static size_t tell(const rs_beats *beats, channel_state *one, int32_t channel, i
     return 1;
 }
 
+static int better(const candidate *a, const candidate *b)
+{
+    return a->quality > b->quality || (a->quality == b->quality && a->strength > b->strength);
+}
+
 /* The beat has passed. Is it one? Returns how many were told: one that waited, if this came late enough. */
 static size_t passed(const rs_beats *beats, channel_state *one, int32_t channel, int64_t now, rs_beat *found)
 {
@@ -254,18 +259,16 @@ static size_t passed(const rs_beats *beats, channel_state *one, int32_t channel,
     else
         place_pulse(beats, one, &now_found);
     size_t count = 0;
-    if (known->waiting) {
-        if (now_found.mark - known->pending.mark < beats->refractory) {
-            if (now_found.strength <= known->pending.strength)
-                return 0;
-        } else {
-            count += tell(beats, one, channel, now, found + count);
-        }
-    }
+    if (known->waiting && now_found.mark - known->pending.mark >= beats->refractory)
+        count += tell(beats, one, channel, now, found + count);
     const double since_s = (now_found.mark - known->last_mark) / beats->judge.rate_hz;
-    if (known->told_any && (since_s < beats->how->refractory_s || now_found.strength < heart_least(known, &beats->judge, since_s)))
+    if (known->told_any
+        && (since_s < beats->how->refractory_s || now_found.strength < heart_least(known, &beats->judge, since_s)))
         return count;
     take_shape(beats, one, &now_found);
+    now_found.quality = heart_quality(known, &beats->judge, &now_found);
+    if (known->waiting && !better(&now_found, &known->pending))
+        return count;
     known->pending = now_found;
     known->waiting = 1;
     return count;

@@ -12,6 +12,7 @@ typedef struct {
     double at;                /* the moment given out, in frames */
     double mark;              /* the moment that intervals are measured between, in frames */
     double strength;          /* root mean square slope, in the signal's unit per slope's span */
+    double quality;
     double contrast;          /* share of the surrounding slope that is the beat's own, 0..1 */
     double came;              /* share of its samples that came, 0..1 */
     double shape[BEAT_SHAPE]; /* of mean 0 and norm 1; all 0 where nothing moved */
@@ -19,7 +20,7 @@ typedef struct {
 
 /* What is known of one channel's heart. */
 typedef struct {
-    candidate pending;        /* could still lose against a stronger one within the refractory time */
+    candidate pending;        /* could still lose against a better one within the refractory time */
     int waiting;
     rs_beat last;             /* the last one told */
     double last_mark;
@@ -39,6 +40,9 @@ typedef struct {
 
 /* How strong a rise must be, `since_s` after the last beat. */
 double heart_least(const heart *one, const heart_manner *manner, double since_s);
+
+/* How likely the rise is a beat, 0..1. */
+double heart_quality(const heart *one, const heart_manner *manner, const candidate *found);
 
 /* Judges the pending rise, whose refractory time is over; `lost_s` of samples were missing since the last beat.
  * Returns 0 if it is worth nothing, 1 if it is told. */

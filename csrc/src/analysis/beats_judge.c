@@ -76,8 +76,9 @@ static int about(double interval_s, double expected_s, double share)
     return fabs(interval_s - expected_s) <= share * expected_s;
 }
 
-static double quality_of(const heart *one, const candidate *found, double interval_s)
+double heart_quality(const heart *one, const heart_manner *manner, const candidate *found)
 {
+    const double interval_s = (found->mark - one->last_mark) / manner->rate_hz;
     double quality = found->came * ramp(found->contrast, CONTRAST_NONE, CONTRAST_FULL);
     if (one->learned > 2)
         quality *= ramp(alike(one, found), SHAPE_NONE, SHAPE_FULL);
@@ -148,7 +149,7 @@ int heart_tell(heart *one, const heart_manner *manner, double lost_s, rs_beat *b
 {
     const candidate *found = &one->pending;
     const double interval_s = (found->mark - one->last_mark) / manner->rate_hz;
-    const double quality = quality_of(one, found, interval_s);
+    const double quality = found->quality;
     one->waiting = 0;
     learn(one, found, quality);
     if (quality < WORTHLESS)
