@@ -30,9 +30,9 @@ static const manner MANNERS[] = {
     [RS_PULSE] = {.least_hz = 25.0, .smooth_s = {0.06, 0.05}, .span_s = 0.04, .near_s = 0.11, .around_s = 0.667,
                   .above = 1.0, .floor = 0.05, .refractory_s = 0.27, .before_s = 0.2, .after_s = 0.4,
                   .crest_s = 0.4, .early_least = 0.75},
-    [RS_ECG] = {.least_hz = 25.0, .smooth_s = {1.0 / 50, 1.0 / 60}, .span_s = 0.02, .near_s = 0.1, .around_s = 0.6,
+    [RS_ECG] = {.least_hz = 25.0, .smooth_s = {1.0 / 50, 1.0 / 60}, .span_s = 0.03, .near_s = 0.1, .around_s = 0.6,
                 .above = 1.0, .floor = 0.1, .refractory_s = 0.23, .before_s = 0.12, .after_s = 0.12,
-                .crest_s = 0.08, .early_least = 0.6},
+                .crest_s = 0.08, .early_least = 0.45},
 };
 
 typedef struct {
@@ -89,7 +89,7 @@ rs_beats *rs_beats_new(size_t channels, double rate_hz, int32_t listen)
     beats->listen = listen;
     beats->how = how;
     beats->judge = (heart_manner){rate_hz, how->refractory_s, how->early_least};
-    beats->span = fmax(how->span_s * rate_hz, 0.5);
+    beats->span = fmax(how->span_s * rate_hz, 1.0);
     beats->refractory = how->refractory_s * rate_hz;
     beats->first = box_of(how->smooth_s[0] * rate_hz);
     beats->second = box_of(how->smooth_s[1] * rate_hz);
@@ -144,6 +144,12 @@ RS_INLINE double smooth_at(const rs_beats *beats, const channel_state *one, doub
 static double slope_at(const rs_beats *beats, const channel_state *one, int64_t i)
 {
     return smooth_at(beats, one, (double)i + beats->span) - smooth_at(beats, one, (double)i - beats->span);
+}
+
+static double curve_at(const rs_beats *beats, const channel_state *one, int64_t i)
+{
+    return smooth_at(beats, one, (double)i + beats->span) + smooth_at(beats, one, (double)i - beats->span)
+           - 2.0 * smooth_at(beats, one, (double)i);
 }
 
 static double lost_between(const channel_state *one, int64_t a, int64_t b)
@@ -330,7 +336,7 @@ static size_t advance(const rs_beats *beats, channel_state *one, int32_t channel
     const int64_t sloped = second - (int64_t)ceil(beats->span);
     if (sloped < 0)
         return 0;
-    double slope = slope_at(beats, one, sloped);
+    double slope = beats->listen == RS_ECG ? curve_at(beats, one, sloped) : slope_at(beats, one, sloped);
     if (beats->listen == RS_PULSE && slope < 0.0)
         slope = 0.0;
     if (lost_between(one, sloped - beats->margin, sloped + beats->margin + 1) > 0.0)
