@@ -1,4 +1,4 @@
-/* Heartbeats and breaths, one by one, as they come. Part of resonance.h. */
+/* Heartbeats and breaths, one by one, as they come; and where in a breath somebody is. Part of resonance.h. */
 #ifndef DREAMPODS_RESONANCE_RHYTHM_H
 #define DREAMPODS_RESONANCE_RHYTHM_H
 
@@ -72,5 +72,70 @@ size_t rs_beats_most(const rs_beats *beats, size_t frames);
  * same however its frames are divided into calls. */
 size_t rs_beats_process(rs_beats *beats, size_t frames, const double *x, const uint8_t *valid,
                         rs_beat *found);
+
+/* ---- breaths: where in a breath somebody is, and when they breathed -----------------------------
+ *
+ * Of a belt, or any signal that rises with the breath in. Phase 0 is the crest, full inhalation; pi
+ * is the lowest point after it; between them the phase of a breath runs evenly, though breathing
+ * out takes longer than breathing in.
+ *
+ * The phase is the mean of a probability over 48 places of the breath, kept up ten times a second by
+ * Bayes' rule. Time turns it at the person's own pace and spreads it, because a breath differs from
+ * the next by a sixth; level and slope of the signal, measured in recent breaths' depths, weigh
+ * each place by how well they fit the person's own average breath there. So the phase waits where
+ * somebody pauses, and is known in the middle of a breath as at its ends. It belongs to the newest
+ * frame: what smoothing costs (about 0.3 s) is counted on.
+ *
+ * The confidence, 0..1, is how concentrated that probability is (the length of its mean vector: an
+ * error of 30 degrees makes it 0.87), times how well the average breath fits at all, times the
+ * quality of recent breaths. Without samples the probability spreads, and the confidence falls.
+ *
+ * Breaths themselves are the turning points of the smoothed signal that are at least 0.3 of the usual
+ * depth apart (the hysteresis shrinks while none comes): baseline wander moves, but does not hide
+ * them. What is done about artefacts:
+ *   quality   the product of four shares: how near the depth is to the median of the last ones (a
+ *             sigh of three times that is still a breath), how straight the way from crest to trough
+ *             to crest was (movement and noise are not), how near the length is to what people
+ *             breathe (1.2 to 20 s), how many of the samples came.
+ *   verdict   nothing is corrected; the average breath is learned from steady ones only.
+ *   gaps      after two seconds without samples the turning points begin anew.
+ */
+typedef struct rs_breaths rs_breaths;
+
+/* The verdict on the breath that a crest ends. */
+enum {
+    RS_BREATH_STEADY,   /* as deep and as long as expected */
+    RS_BREATH_SIGH,     /* more than 1.8 times as deep as usual */
+    RS_BREATH_SHALLOW,  /* less than half as deep */
+    RS_BREATH_PAUSE,    /* more than 1.7 times as long as usual */
+    RS_BREATH_DOUBTFUL, /* quality below 0.5, or the first breaths */
+    RS_BREATH_GAP       /* samples are missing since the crest before, or there was none */
+};
+
+typedef struct {
+    double at;          /* the crest: frame number from 0, between frames */
+    double trough;      /* the lowest point before it */
+    double interval_s;  /* since the crest before; NaN where the verdict is a gap */
+    double depth;       /* from trough to crest, in the signal's unit */
+    double quality;     /* 0..1 */
+    int64_t told;       /* the frame that brought the news */
+    int32_t channel, verdict;
+} rs_breath;
+
+/* rate_hz: 10 to 1000. */
+rs_breaths *rs_breaths_new(size_t channels, double rate_hz);
+void rs_breaths_free(rs_breaths *breaths);
+
+/* Breaths that `frames` frames can bring at most, in all channels together. */
+size_t rs_breaths_most(const rs_breaths *breaths, size_t frames);
+
+/* x, valid as for rs_beats_process. phase [frames, channels], radians from -pi to pi, NaN before
+ * anything is known; confidence [frames, channels]; found [rs_breaths_most], channel by channel.
+ * Returns how many breaths were found. All are the same however the frames are divided into calls. */
+size_t rs_breaths_process(rs_breaths *breaths, size_t frames, const double *x, const uint8_t *valid,
+                          double *phase, double *confidence, rs_breath *found);
+
+/* Breaths per second of each channel [channels], the median of the last ones; NaN before the second. */
+void rs_breaths_rate(const rs_breaths *breaths, double *hz);
 
 #endif

@@ -109,6 +109,7 @@ rs_beats *rs_beats_new(size_t channels, double rate_hz, int32_t listen)
         one->smooth = room;
         room += ring;
         one->began = -1;
+        one->heart.strengths.most = one->heart.intervals_s.most = PAST_MOST;
     }
     return beats;
 }

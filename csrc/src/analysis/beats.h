@@ -3,9 +3,10 @@
 #define DREAMPODS_BEATS_H
 
 #include "box.h"
+#include "median.h"
 #include "resonance.h"
 
-enum { BEAT_SHAPE = 32, BEAT_PAST = 9 };
+enum { BEAT_SHAPE = 32 };
 
 /* A rise that stands out: what beats.c finds, and beats_judge.c believes or not. */
 typedef struct {
@@ -29,8 +30,7 @@ typedef struct {
     double template[BEAT_SHAPE];
     int learned;              /* beats that the template was made of, at most its memory */
     int refused;              /* rises in a row that were worth nothing */
-    double strengths[BEAT_PAST], intervals_s[BEAT_PAST];
-    int strengths_count, intervals_count, strengths_next, intervals_next;
+    past_values strengths, intervals_s;
 } heart;
 
 typedef struct {

@@ -25,37 +25,11 @@ static const double CONTRAST_NONE = 0.15, CONTRAST_FULL = 0.45;
 static const double NARROW = 0.2, WIDE = 0.4; /* how far an interval may be from the expected one, as a share of it */
 static const double SPREADS = 4.0;            /* as many mean changes from beat to beat, within these */
 
-static double ramp(double x, double none, double full)
-{
-    const double y = (x - none) / (full - none);
-    return y < 0.0 ? 0.0 : y > 1.0 ? 1.0 : y;
-}
-
-static double usual_of(const double *past, int count, double quantile)
-{
-    double sorted[BEAT_PAST];
-    for (int i = 0; i < count; i++) {
-        int k = i;
-        for (; k > 0 && sorted[k - 1] > past[i]; k--)
-            sorted[k] = sorted[k - 1];
-        sorted[k] = past[i];
-    }
-    return count == 0 ? 0.0 : sorted[(int)(quantile * (count - 1) + 0.5)];
-}
-
-static void remember(double *past, int *count, int *next, double value)
-{
-    past[*next] = value;
-    *next = (*next + 1) % BEAT_PAST;
-    if (*count < BEAT_PAST)
-        (*count)++;
-}
-
 /* Weak rises soon after a beat belong to it; about when the next is due, they may be it. */
 double heart_least(const heart *one, const heart_manner *manner, double since_s)
 {
-    const double usual = usual_of(one->strengths, one->strengths_count, STRONG);
-    const double expected_s = one->intervals_count > 1 ? usual_of(one->intervals_s, one->intervals_count, MIDDLE) : FIRST_S;
+    const double usual = past_usual(&one->strengths, STRONG);
+    const double expected_s = one->intervals_s.count > 1 ? past_usual(&one->intervals_s, MIDDLE) : FIRST_S;
     const double share = manner->early_least + (DUE_LEAST - manner->early_least) * ramp(since_s / expected_s, 0.5, 0.9);
     const double late_s = since_s - PATIENCE * expected_s;
     return share * usual * (late_s > 0.0 ? exp(-late_s / RESIGNATION_S) : 1.0);
@@ -82,10 +56,10 @@ double heart_quality(const heart *one, const heart_manner *manner, const candida
     double quality = found->came * ramp(found->contrast, CONTRAST_NONE, CONTRAST_FULL);
     if (one->learned > 2)
         quality *= ramp(alike(one, found), SHAPE_NONE, SHAPE_FULL);
-    if (one->strengths_count > 2) {
-        const double octaves = log2(found->strength / usual_of(one->strengths, one->strengths_count, STRONG));
+    if (one->strengths.count > 2) {
+        const double octaves = log2(found->strength / past_usual(&one->strengths, STRONG));
         quality *= ramp(fabs(octaves), 3.0, 1.0);
-        const double expected_s = usual_of(one->intervals_s, one->intervals_count, MIDDLE);
+        const double expected_s = past_usual(&one->intervals_s, MIDDLE);
         if (quality < ON_TIME && fabs(octaves) < 1.0 && about(interval_s, expected_s, NARROW))
             quality = ON_TIME * found->came;
     }
@@ -99,7 +73,8 @@ static void learn(heart *one, const candidate *found, double quality)
     one->refused = quality < WORTHLESS ? one->refused + 1 : 0;
     if (one->refused == STUBBORN) {
         one->refused = 0;
-        one->learned = one->strengths_count = one->strengths_next = 0;
+        one->learned = 0;
+        past_forget(&one->strengths);
     } else if (one->refused > 0) {
         return;
     }
@@ -107,28 +82,25 @@ static void learn(heart *one, const candidate *found, double quality)
     const double share = (0.2 + 0.8 * quality) / one->learned;
     for (int i = 0; i < BEAT_SHAPE; i++)
         one->template[i] += share * (found->shape[i] - one->template[i]);
-    remember(one->strengths, &one->strengths_count, &one->strengths_next, found->strength);
+    past_add(&one->strengths, found->strength);
 }
 
 /* How far intervals may differ from the expected one: more where they always do. */
 static double tolerance(const heart *one, double expected_s)
 {
     double change = 0.0;
-    for (int i = 1; i < one->intervals_count; i++) {
-        const int oldest = one->intervals_count < BEAT_PAST ? 0 : one->intervals_next;
-        const double a = one->intervals_s[(oldest + i - 1) % BEAT_PAST];
-        const double b = one->intervals_s[(oldest + i) % BEAT_PAST];
-        change += fabs(b - a) / one->intervals_count;
-    }
+    const past_values *past = &one->intervals_s;
+    for (int i = 1; i < past->count; i++)
+        change += fabs(past_at(past, i) - past_at(past, i - 1)) / past->count;
     const double wide = SPREADS * change / expected_s;
     return wide < NARROW ? NARROW : wide > WIDE ? WIDE : wide;
 }
 
 static int verdict_on(const heart *one, double interval_s, double quality)
 {
-    if (quality < TRUSTED || one->last.quality < TRUSTED || one->intervals_count < 2)
+    if (quality < TRUSTED || one->last.quality < TRUSTED || one->intervals_s.count < 2)
         return RS_BEAT_DOUBTFUL;
-    const double expected_s = usual_of(one->intervals_s, one->intervals_count, MIDDLE);
+    const double expected_s = past_usual(&one->intervals_s, MIDDLE);
     const double share = tolerance(one, expected_s);
     if (one->last.verdict == RS_BEAT_EARLY) {
         const double both_s = one->before_last_s + interval_s;
@@ -159,7 +131,7 @@ int heart_tell(heart *one, const heart_manner *manner, double lost_s, rs_beat *b
         beat->interval_s = interval_s;
         beat->verdict = verdict_on(one, interval_s, quality);
         if (quality >= TRUSTED && one->last.quality >= TRUSTED)
-            remember(one->intervals_s, &one->intervals_count, &one->intervals_next, interval_s);
+            past_add(&one->intervals_s, interval_s);
     }
     one->before_last_s = beat->interval_s;
     one->last = *beat;
