@@ -90,7 +90,7 @@ size_t rs_beats_process(rs_beats *beats, size_t frames, const double *x, const u
  * error of 30 degrees makes it 0.87), times how well the average breath fits at all, times the
  * quality of recent breaths. Without samples the probability spreads, and the confidence falls.
  *
- * Breaths themselves are the turning points of the smoothed signal that are at least 0.3 of the usual
+ * Breaths themselves are the turning points of the smoothed signal that are at least a quarter of the usual
  * depth apart (the hysteresis shrinks while none comes): baseline wander moves, but does not hide
  * them. What is done about artefacts:
  *   quality   the product of four shares: how near the depth is to the median of the last ones (a

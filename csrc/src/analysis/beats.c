@@ -36,7 +36,8 @@ static const manner MANNERS[] = {
 };
 
 typedef struct {
-    box_ring seen, raw, once, lost, steep; /* came, x, x smoothed once; samples of s that are lost; e */
+    box_ring seen, raw, once, lost;        /* came, x, x smoothed once; samples of s that are lost */
+    box_ring steep, known;                 /* e, and where it could be told */
     double *smooth;                        /* s */
     double level, held, mean_steep;
     int started;
@@ -78,7 +79,7 @@ rs_beats *rs_beats_new(size_t channels, double rate_hz, int32_t listen)
     if (channels > SIZE_MAX / 64 / ring)
         return NULL;
     rs_beats *beats = calloc(1, sizeof *beats + channels * sizeof(channel_state));
-    double *room = calloc(channels * 6 * ring, sizeof *room);
+    double *room = calloc(channels * 7 * ring, sizeof *room);
     if (beats == NULL || room == NULL) {
         free(beats);
         free(room);
@@ -103,8 +104,8 @@ rs_beats *rs_beats_new(size_t channels, double rate_hz, int32_t listen)
                      + box_ahead(&beats->around) + most_passing(beats) + (int64_t)ceil(beats->refractory) + 2;
     for (size_t c = 0; c < channels; c++) {
         channel_state *one = &beats->at[c];
-        box_ring *rings[] = {&one->seen, &one->raw, &one->once, &one->lost, &one->steep};
-        for (size_t i = 0; i < 5; i++, room += ring)
+        box_ring *rings[] = {&one->seen, &one->raw, &one->once, &one->lost, &one->steep, &one->known};
+        for (size_t i = 0; i < 6; i++, room += ring)
             *rings[i] = (box_ring){.before = room, .mask = beats->mask};
         one->smooth = room;
         room += ring;
@@ -128,7 +129,8 @@ size_t rs_beats_latency(const rs_beats *beats)
 
 size_t rs_beats_most(const rs_beats *beats, size_t frames)
 {
-    return beats->channels * ((size_t)((double)frames / beats->refractory) + 2);
+    /* Beats are a refractory time apart, and none is told later than the latency allows. */
+    return beats->channels * ((size_t)(((double)frames + (double)beats->latency) / beats->refractory) + 1);
 }
 
 /* s at a place between samples. */
@@ -286,7 +288,9 @@ static size_t compare(const rs_beats *beats, channel_state *one, int32_t channel
 {
     const int64_t i = one->judged++;
     const double near = box_sum(&one->steep, &beats->near, i) * beats->near.scale;
-    const double around = box_sum(&one->steep, &beats->around, i) * beats->around.scale;
+    /* Over what is known of it, or every beginning and end of a gap would stand out. */
+    const double known = fmax(box_sum(&one->known, &beats->around, i), 0.25 / beats->around.scale);
+    const double around = box_sum(&one->steep, &beats->around, i) / known;
     const double pull = 1.0 / fmin((double)i + 1.0, FLOOR_S * beats->judge.rate_hz);
     one->mean_steep += pull * (ring_at(&one->steep, i) - one->mean_steep);
     size_t count = 0;
@@ -340,9 +344,10 @@ static size_t advance(const rs_beats *beats, channel_state *one, int32_t channel
     double slope = beats->listen == RS_ECG ? curve_at(beats, one, sloped) : slope_at(beats, one, sloped);
     if (beats->listen == RS_PULSE && slope < 0.0)
         slope = 0.0;
-    if (lost_between(one, sloped - beats->margin, sloped + beats->margin + 1) > 0.0)
-        slope = 0.0;
-    ring_push(&one->steep, slope * slope);
+    const int known = sloped >= beats->margin
+                      && lost_between(one, sloped - beats->margin, sloped + beats->margin + 1) == 0.0;
+    ring_push(&one->steep, known ? slope * slope : 0.0);
+    ring_push(&one->known, known);
     if (sloped < box_ahead(&beats->around))
         return 0;
     return compare(beats, one, channel, now, found);

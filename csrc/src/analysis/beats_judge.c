@@ -19,7 +19,8 @@ static const double LONGEST_S = 2.5;          /* 24 beats a minute; beyond, beat
 static const int TEMPLATE_MEMORY = 8;         /* beats */
 static const double WORTHLESS = 0.1;          /* quality below which a rise is not told */
 static const double ON_TIME = 0.2;            /* quality of what is as strong as a beat, and when one is due, though unlike */
-static const int STUBBORN = 6;                /* worthless rises in a row, after which the fault is ours */
+static const int STUBBORN = 4;                /* worthless rises in a row, after which the fault is ours */
+static const double DWARFED = 4.0;            /* times the usual strength of the first beats: those were none */
 static const double SHAPE_NONE = 0.4, SHAPE_FULL = 0.9;        /* correlations of quality 0 and 1 */
 static const double CONTRAST_NONE = 0.15, CONTRAST_FULL = 0.45;
 static const double NARROW = 0.2, WIDE = 0.4; /* how far an interval may be from the expected one, as a share of it */
@@ -66,12 +67,13 @@ double heart_quality(const heart *one, const heart_manner *manner, const candida
     return quality;
 }
 
-/* The template follows what was told. Where it fits nothing any more, it began with noise, or the sensor has moved:
- * then it is made anew. */
+/* The template follows what was told. Where it fits nothing any more, or something far stronger comes soon after the
+ * start, it began with noise, or the sensor has moved: then it is made anew. */
 static void learn(heart *one, const candidate *found, double quality)
 {
     one->refused = quality < WORTHLESS ? one->refused + 1 : 0;
-    if (one->refused == STUBBORN) {
+    const int dwarfed = one->learned < TEMPLATE_MEMORY && found->strength > DWARFED * past_usual(&one->strengths, STRONG);
+    if (one->refused == STUBBORN || (one->refused > 0 && dwarfed)) {
         one->refused = 0;
         one->learned = 0;
         past_forget(&one->strengths);

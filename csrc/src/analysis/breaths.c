@@ -76,7 +76,7 @@ rs_breaths *rs_breaths_new(size_t channels, double rate_hz)
         box_ring *rings[] = {&one->seen, &one->raw, &one->once, &one->lost};
         for (size_t i = 0; i < 4; i++, room += ring)
             *rings[i] = (box_ring){.before = room, .mask = (int64_t)ring - 1};
-        one->turns.depths.most = one->turns.lengths_s.most = 5;
+        one->turns.depths.most = one->turns.lengths_s.most = 7;
         one->phase = NAN;
         turns_begin(&one->turns);
         place_begin(&one->place);

@@ -9,7 +9,7 @@
 
 #include "breaths.h"
 
-static const double HYSTERESIS = 0.3;         /* of the usual depth */
+static const double HYSTERESIS = 0.25;        /* of the usual depth */
 static const double LEAST_HYSTERESIS = 0.1;
 static const double FIRST_WAIT_S = 1.0;       /* of signal, before anything can turn */
 static const double PATIENCE = 1.5;           /* usual lengths without a turn, after which the hysteresis shrinks */

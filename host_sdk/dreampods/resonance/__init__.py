@@ -9,6 +9,10 @@ plv_surrogates        what locking unrelated sleepers would show
 Kuramoto              oscillators that feel the group and their own body
 Mixer                 own sounds and the collective to one limited mix per pod
 Resampler             a mix to PCM at the rate of a pod's own crystal
+BeatDetector          heartbeats of a pulse wave or an electrocardiogram, and what to think of them
+heart_rate            a regular series of the heart rate, and where it is valid
+BreathFollower        the phase of a breath at every sample, and each breath with its quality
+breath_phase          the same phase, afterwards and exactly
 encode_ima            PCM to a quarter of its bytes, for a pod on a thin link
 ====================  ===========================================================================
 
@@ -18,6 +22,14 @@ time; the interpreter lock is released while C works. What happens inside is tol
 csrc/include/resonance.h.
 """
 
+from dreampods.resonance.beats import BeatDetector, Beats, Verdict, heart_rate
+from dreampods.resonance.breath import (
+    BreathFollower,
+    Breathing,
+    Breaths,
+    BreathVerdict,
+    breath_phase,
+)
 from dreampods.resonance.ima import encode_ima
 from dreampods.resonance.kuramoto import Kuramoto
 from dreampods.resonance.mixer import Mixed, Mixer
@@ -28,6 +40,12 @@ from dreampods.resonance.resonators import ResonatorBank
 from dreampods.resonance.surrogates import plv_surrogates
 
 __all__ = [
+    "BeatDetector",
+    "Beats",
+    "BreathFollower",
+    "BreathVerdict",
+    "Breathing",
+    "Breaths",
     "Kuramoto",
     "Mixed",
     "Mixer",
@@ -36,7 +54,10 @@ __all__ = [
     "PairwisePLV",
     "Resampler",
     "ResonatorBank",
+    "Verdict",
+    "breath_phase",
     "encode_ima",
+    "heart_rate",
     "order_parameter",
     "order_sums",
     "plv",

@@ -172,8 +172,8 @@ def heart_rate(
 
     form: "step", 60 / length of the steady interval that a moment lies in; "linear", straight lines
     between the middles of steady intervals that follow each other. NaN and not valid wherever no
-    steady interval is. A value does not change any more once a beat after it has been told, so a
-    live series may be made again from the beats so far.
+    steady interval is. Made again from more beats, a value stays once one beat after it has been told,
+    a "linear" one once two have.
 
     Raises:
         ValueError: stop_s not after start_s, or numbers that are none.
@@ -198,7 +198,8 @@ def heart_rate(
         # Towards the neighbour on whose side of the middle the moment lies, if that is steady too
         middle = np.r_[np.nan, (time[1:] + time[:-1]) / 2]
         other = np.clip(np.where(t < middle[at], at - 1, at + 1), 0, len(time) - 1)
-        share = (t - middle[at]) / (middle[other] - middle[at])
-        sloped = value + share * (bpm[other] - value)
-        value = np.where(np.isfinite(sloped), sloped, value)
+        steady = np.isfinite(value) & np.isfinite(bpm[other]) & (other != at)
+        here, there = at[steady], other[steady]
+        share = (t[steady] - middle[here]) / (middle[there] - middle[here])
+        value[steady] += share * (bpm[there] - bpm[here])
     return value, np.isfinite(value)

@@ -101,7 +101,7 @@ class BreathFollower:
     channels: number of signals, belts or others that rise with the breath in (turn a thermistor at the nose
     round if it does not). rate_hz: 10 to 1000.
 
-    A breath is told when the signal has fallen by 0.3 of the usual depth, most often half a second to a
+    A breath is told when the signal has fallen by a quarter of the usual depth, most often half a second to a
     second after its crest; for as long as somebody holds the breath in, its crest is not certain.
     """
 
@@ -118,7 +118,7 @@ class BreathFollower:
 
     @property
     def hz(self) -> NDArray[np.float64]:
-        """(channels,), breaths per second, the median of the last five; NaN before there was one."""
+        """(channels,), breaths per second, the median of the last seven; NaN before there was one."""
         hz = np.empty(self._channels)
         lib.rs_breaths_rate(self._breaths, pointer(hz))
         return hz
