@@ -153,7 +153,8 @@ static size_t tick(const rs_breaths *breaths, channel_state *one, int32_t channe
         rs_breath breath = turns_breath(&one->turns, breaths->tick_s);
         if (breath.verdict == RS_BREATH_STEADY || (breath.verdict == RS_BREATH_DOUBTFUL && breath.quality > 0.8))
             learn(breaths, one);
-        one->quality += RECENT * (breath.quality - one->quality);
+        const double pull = fmax(RECENT, 1.0 / (1.0 + one->turns.lengths_s.count));
+        one->quality += pull * (breath.quality - one->quality);
         /* From ticks to frames: tick 0 belonged to the frame `middle` - ticks before this one. */
         const double first = (double)middle - number * (double)breaths->tick;
         breath.at = first + breath.at * (double)breaths->tick;

@@ -17,6 +17,7 @@ static const double FIRST_LENGTH_S = 4.0;     /* before there was a breath */
 static const double SHORTEST_S = 1.2, LONGEST_S = 20.0;
 static const double TRUSTED = 0.5;
 static const double SIGH = 1.8, SHALLOW = 0.5, PAUSE = 1.7; /* times the usual */
+static const double CHANGE = 1.5;             /* times; what one half breath can make of the usual depth */
 static const double MIDDLE = 0.5;
 
 double turns_depth(const breath_turns *turns)
@@ -30,10 +31,7 @@ double turns_middle(const breath_turns *turns)
 {
     if (turns->crests < 1 || turns->troughs < 1)
         return 0.5 * (turns->highest + turns->lowest);
-    const turning *crest = turns->crest, *trough = turns->trough;
-    const double high = turns->crests < 2 ? crest[0].value : 0.5 * (crest[0].value + crest[1].value);
-    const double low = turns->troughs < 2 ? trough[0].value : 0.5 * (trough[0].value + trough[1].value);
-    return 0.5 * (high + low);
+    return 0.5 * (turns->crest[0].value + turns->trough[0].value);
 }
 
 double turns_length_s(const breath_turns *turns)
@@ -83,6 +81,20 @@ static void keep(turning *list, int *count, turning found)
     (*count)++;
 }
 
+/* Half a breath, if it took long enough to be one. Movements are deep: none may change much. */
+static void remember_depth(breath_turns *turns, double tick_s)
+{
+    const double took_s = fabs(turns->crest[0].tick - turns->trough[0].tick) * tick_s;
+    if (took_s < 0.5 * SHORTEST_S)
+        return;
+    double depth = turns->crest[0].value - turns->trough[0].value;
+    if (turns->depths.count > 2) {
+        const double usual = past_usual(&turns->depths, MIDDLE);
+        depth = fmin(fmax(depth, usual / CHANGE), usual * CHANGE);
+    }
+    past_add(&turns->depths, depth);
+}
+
 int turns_add(breath_turns *turns, double tick, double value, int came, double tick_s)
 {
     if (turns->began < 0.0) {
@@ -126,7 +138,7 @@ int turns_add(breath_turns *turns, double tick, double value, int came, double t
     else
         keep(turns->trough, &turns->troughs, found);
     if (turns->crests && turns->troughs)
-        past_add(&turns->depths, turns->crest[0].value - turns->trough[0].value);
+        remember_depth(turns, tick_s);
     turns->direction = -turned;
     reach(turns);
     return turned;
