@@ -45,7 +45,7 @@ def _body(
     lengths = (1 + change * np.clip(rng.standard_normal(count), -2, 2)) / hz
     depth = 1 + change * np.clip(rng.standard_normal(count), -2, 2) if depths is None else depths
     crests = np.cumsum(lengths) - lengths[0] + 0.5
-    troughs = crests + out * np.diff(crests)
+    troughs = crests[:-1] + out * np.diff(crests)
     at = np.empty(2 * count - 1)
     at[0::2], at[1::2] = crests, troughs
     t = np.arange(int(seconds * rate)) / rate
