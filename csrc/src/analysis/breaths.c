@@ -170,11 +170,10 @@ static size_t tick(const rs_breaths *breaths, channel_state *one, int32_t channe
         const double then = value - 0.5 * slope * (double)breaths->span / breaths->rate_hz;
         place_weigh(&one->place, (then - turns_middle(&one->turns)) / depth, slope / depth, breaths->tick_s, length_s);
     }
-    double concentration, later;
+    double concentration, hz;
     const double ahead_s = breaths->delay_s + 0.5 * (double)breaths->span / breaths->rate_hz;
-    place_read(&one->place, ahead_s, length_s, &one->phase, &concentration);
-    place_read(&one->place, ahead_s + breaths->tick_s, length_s, &later, &(double){0});
-    one->pace = remainder(later - one->phase, 2.0 * PI) / (double)breaths->tick;
+    place_read(&one->place, ahead_s, length_s, &one->phase, &hz, &concentration);
+    one->pace = 2.0 * PI * hz / breaths->rate_hz;
     one->confidence = concentration * ramp(one->place.misfit, MISFIT_NONE, MISFIT_FULL) * one->quality;
     if (depth <= 0.0)
         one->confidence = 0.0;

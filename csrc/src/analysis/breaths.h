@@ -67,10 +67,11 @@ void place_turn(breath_place *place, double dt_s, double length_s);
 /* The signal's level and its slope per second, both in depths, are these for dt_s. */
 void place_weigh(breath_place *place, double level, double slope, double dt_s, double length_s);
 
-/* The mean phase ahead_s later, and how concentrated the probability is, 0..1. */
-void place_read(const breath_place *place, double ahead_s, double length_s, double *phase, double *concentration);
+/* The mean phase ahead_s later, how fast it turns there, and how concentrated the probability is, 0..1. */
+void place_read(const breath_place *place, double ahead_s, double length_s, double *phase, double *hz,
+                double *concentration);
 
-/* The phase of a place, and of how much of a breath's time it is. */
+/* The phase of a place. */
 double place_phase(const breath_place *place, int k);
 
 /* One more breath for the average: level and slope at each place. */

@@ -81,18 +81,22 @@ void place_weigh(breath_place *place, double level, double slope, double dt_s, d
     place->misfit += pull * (misfit / sum - place->misfit);
 }
 
-void place_read(const breath_place *place, double ahead_s, double length_s, double *phase, double *concentration)
+void place_read(const breath_place *place, double ahead_s, double length_s, double *phase, double *hz,
+                double *concentration)
 {
     const double out = place->out_share, turn = ahead_s / length_s;
-    double re = 0.0, im = 0.0;
+    double re = 0.0, im = 0.0, speed = 0.0;
     for (int k = 0; k < BREATH_PLACES; k++) {
         double share = (double)k / BREATH_PLACES + turn;
         share -= floor(share);
-        const double p = PI * (share < out ? share / out : 1.0 + (share - out) / (1.0 - out));
+        const int falling = share < out;
+        const double p = PI * (falling ? share / out : 1.0 + (share - out) / (1.0 - out));
         re += place->probability[k] * cos(p);
         im += place->probability[k] * sin(p);
+        speed += place->probability[k] * (falling ? 0.5 / out : 0.5 / (1.0 - out));
     }
     *phase = atan2(im, re);
+    *hz = speed / length_s;
     *concentration = fmin(sqrt(re * re + im * im), 1.0);
 }
 
