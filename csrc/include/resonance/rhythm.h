@@ -67,8 +67,8 @@ size_t rs_beats_latency(const rs_beats *beats);
 size_t rs_beats_most(const rs_beats *beats, size_t frames);
 
 /* x [frames, channels]; valid [frames, channels] is 0 where a sample is missing (x is not read
- * there), NULL if none is. Numbers beyond 1e100 count as missing. found [rs_beats_most]: channel by
- * channel, each in the order of time. Returns how many there are. The beats of a channel are the
+ * there), NULL if none is. Numbers beyond 1e100 count as missing. found [rs_beats_most]: those
+ * of one channel in the order of time. Returns how many there are. The beats of a channel are the
  * same however its frames are divided into calls. */
 size_t rs_beats_process(rs_beats *beats, size_t frames, const double *x, const uint8_t *valid,
                         rs_beat *found);
@@ -130,8 +130,8 @@ void rs_breaths_free(rs_breaths *breaths);
 size_t rs_breaths_most(const rs_breaths *breaths, size_t frames);
 
 /* x, valid as for rs_beats_process. phase [frames, channels], radians from -pi to pi, NaN before
- * anything is known; confidence [frames, channels]; found [rs_breaths_most], channel by channel.
- * Returns how many breaths were found. All are the same however the frames are divided into calls. */
+ * anything is known; confidence [frames, channels]; found [rs_breaths_most], those of one
+ * channel in the order of time. Returns how many breaths were found. All are the same however the frames are divided into calls. */
 size_t rs_breaths_process(rs_breaths *breaths, size_t frames, const double *x, const uint8_t *valid,
                           double *phase, double *confidence, rs_breath *found);
 

@@ -22,6 +22,8 @@ static const double UPRIGHT_PULL = 0.1;  /* per beat */
 static const double TURN_OVER = 0.25;    /* so much more must they reach to the other side to be looked for there */
 static const double RING_S = 4.0;
 
+enum { BLOCK = 64 };                     /* frames of all channels that stay in the cache while each is served */
+
 typedef struct {
     double least_hz, smooth_s[2], span_s, near_s, around_s, above, floor, refractory_s, before_s, after_s, crest_s, early_least;
 } manner;
@@ -56,6 +58,7 @@ struct rs_beats {
     const manner *how;
     heart_manner judge;
     double span, refractory;               /* in samples from here on */
+    int64_t span_whole;
     box first, second, near, around;
     int64_t margin;                        /* around a lost sample, slopes are not read */
     int64_t latency, mask;
@@ -91,6 +94,7 @@ rs_beats *rs_beats_new(size_t channels, double rate_hz, int32_t listen)
     beats->how = how;
     beats->judge = (heart_manner){rate_hz, how->refractory_s, how->early_least};
     beats->span = fmax(how->span_s * rate_hz, 1.0);
+    beats->span_whole = (int64_t)floor(beats->span);
     beats->refractory = how->refractory_s * rate_hz;
     beats->first = box_of(how->smooth_s[0] * rate_hz);
     beats->second = box_of(how->smooth_s[1] * rate_hz);
@@ -144,15 +148,27 @@ RS_INLINE double smooth_at(const rs_beats *beats, const channel_state *one, doub
     return from + (at - whole) * (one->smooth[b & beats->mask] - from);
 }
 
-static double slope_at(const rs_beats *beats, const channel_state *one, int64_t i)
+/* s, one span before and after sample i. */
+RS_INLINE void beside(const rs_beats *beats, const channel_state *one, int64_t i, double *before, double *after)
 {
-    return smooth_at(beats, one, (double)i + beats->span) - smooth_at(beats, one, (double)i - beats->span);
+    const double *s = one->smooth, part = beats->span - (double)beats->span_whole;
+    const int64_t m = beats->mask, a = i - beats->span_whole, b = i + beats->span_whole;
+    *before = s[a & m] + part * (s[(a - 1) & m] - s[a & m]);
+    *after = s[b & m] + part * (s[(b + 1) & m] - s[b & m]);
 }
 
-static double curve_at(const rs_beats *beats, const channel_state *one, int64_t i)
+RS_INLINE double slope_at(const rs_beats *beats, const channel_state *one, int64_t i)
 {
-    return smooth_at(beats, one, (double)i + beats->span) + smooth_at(beats, one, (double)i - beats->span)
-           - 2.0 * smooth_at(beats, one, (double)i);
+    double before, after;
+    beside(beats, one, i, &before, &after);
+    return after - before;
+}
+
+RS_INLINE double curve_at(const rs_beats *beats, const channel_state *one, int64_t i)
+{
+    double before, after;
+    beside(beats, one, i, &before, &after);
+    return before + after - 2.0 * one->smooth[i & beats->mask];
 }
 
 static double lost_between(const channel_state *one, int64_t a, int64_t b)
@@ -356,11 +372,14 @@ static size_t advance(const rs_beats *beats, channel_state *one, int32_t channel
 size_t rs_beats_process(rs_beats *beats, size_t frames, const double *x, const uint8_t *valid, rs_beat *found)
 {
     size_t count = 0;
-    for (size_t c = 0; c < beats->channels; c++)
-        for (size_t n = 0; n < frames; n++) {
-            const size_t sample = n * beats->channels + c;
-            const int came = valid == NULL || valid[sample];
-            count += advance(beats, &beats->at[c], (int32_t)c, came ? x[sample] : 0.0, came, found + count);
-        }
+    for (size_t begin = 0; begin < frames; begin += BLOCK) {
+        const size_t end = frames - begin < BLOCK ? frames : begin + BLOCK;
+        for (size_t c = 0; c < beats->channels; c++)
+            for (size_t n = begin; n < end; n++) {
+                const size_t sample = n * beats->channels + c;
+                const int came = valid == NULL || valid[sample];
+                count += advance(beats, &beats->at[c], (int32_t)c, came ? x[sample] : 0.0, came, found + count);
+            }
+    }
     return count;
 }

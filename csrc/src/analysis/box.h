@@ -17,9 +17,8 @@
 #include "simd.h"
 
 typedef struct {
-    double *before;      /* [mask + 1]: sum of all samples before this one */
+    double *before;      /* [mask + 1], zero at first: the sum of all samples before this one */
     int64_t mask, next;  /* the number of the next sample */
-    double total;
 } box_ring;
 
 /* A window around a sample, in samples: both its ends lie `reach` + `part` after the sample's own edges. */
@@ -43,21 +42,21 @@ RS_INLINE int64_t box_ahead(const box *window)
 
 RS_INLINE void ring_push(box_ring *ring, double x)
 {
-    if (ring->next && (ring->next & ring->mask) == 0) {
+    const double total = ring->before[ring->next & ring->mask] + x;
+    ring->next++;
+    ring->before[ring->next & ring->mask] = total;
+    if ((ring->next & ring->mask) == ring->mask) {
         const double oldest = ring->before[0];
         for (int64_t i = 0; i <= ring->mask; i++)
             ring->before[i] -= oldest;
-        ring->total -= oldest;
     }
-    ring->before[ring->next & ring->mask] = ring->total;
-    ring->total += x;
-    ring->next++;
 }
 
-/* The running sum before sample i; the ring must still keep it. Samples before the first are 0. */
+/* The running sum before sample i, at most the next one; the ring must still keep it. Before the first it is 0, in
+ * places that nothing was written to yet. */
 RS_INLINE double ring_before(const box_ring *ring, int64_t i)
 {
-    return i >= ring->next ? ring->total : i <= 0 ? 0.0 : ring->before[i & ring->mask];
+    return ring->before[i & ring->mask];
 }
 
 RS_INLINE double ring_at(const box_ring *ring, int64_t i)

@@ -23,7 +23,10 @@ static const double GAP_S = 2.0;
 static const double RECENT = 0.3;       /* weight of a new breath's quality in the confidence */
 static const double MISFIT_FULL = 2.5, MISFIT_NONE = 8.0;
 
-enum { TICKS = 512 };                   /* kept: 51 s, more than two of the longest breaths */
+enum {
+    TICKS = 512,                        /* kept: 51 s, more than two of the longest breaths */
+    BLOCK = 64                          /* frames of all channels that stay in the cache while each is served */
+};
 
 typedef struct {
     box_ring seen, raw, once, lost;     /* came, x, x smoothed once; which of those are lost */
@@ -204,7 +207,7 @@ static size_t advance(const rs_breaths *breaths, channel_state *one, int32_t cha
         if (second >= 0 && second % breaths->tick == 0)
             count = tick(breaths, one, channel, second, now, found);
         else
-            one->phase = remainder(one->phase + one->pace, 2.0 * PI);
+            one->phase += one->phase + one->pace > PI ? one->pace - 2.0 * PI : one->pace;
     }
     *phase = one->phase;
     *confidence = one->confidence;
@@ -215,13 +218,16 @@ size_t rs_breaths_process(rs_breaths *breaths, size_t frames, const double *x, c
                           double *confidence, rs_breath *found)
 {
     size_t count = 0;
-    for (size_t c = 0; c < breaths->channels; c++)
-        for (size_t n = 0; n < frames; n++) {
-            const size_t sample = n * breaths->channels + c;
-            const int came = valid == NULL || valid[sample];
-            count += advance(breaths, &breaths->at[c], (int32_t)c, came ? x[sample] : 0.0, came, &phase[sample],
-                             &confidence[sample], found + count);
-        }
+    for (size_t begin = 0; begin < frames; begin += BLOCK) {
+        const size_t end = frames - begin < BLOCK ? frames : begin + BLOCK;
+        for (size_t c = 0; c < breaths->channels; c++)
+            for (size_t n = begin; n < end; n++) {
+                const size_t sample = n * breaths->channels + c;
+                const int came = valid == NULL || valid[sample];
+                count += advance(breaths, &breaths->at[c], (int32_t)c, came ? x[sample] : 0.0, came, &phase[sample],
+                                 &confidence[sample], found + count);
+            }
+    }
     return count;
 }
 

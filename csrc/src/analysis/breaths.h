@@ -54,6 +54,7 @@ rs_breath turns_breath(breath_turns *turns, double tick_s);
 typedef struct {
     double level[BREATH_PLACES], slope[BREATH_PLACES]; /* of this person's average breath, in depths (per second) */
     double probability[BREATH_PLACES];
+    double re[BREATH_PLACES], im[BREATH_PLACES];       /* e^{i phase} of each place */
     double out_share;       /* of a breath's time, from crest to trough */
     double misfit;          /* recent mean square distance from the average breath, in standard deviations */
 } breath_place;

@@ -19,22 +19,31 @@ static const double FARTHEST = 9.0;      /* squared distance that counts at most
 static const double DOUBT = 1e-9;        /* probability that is left everywhere */
 static const double LEARN = 0.25;        /* weight of a new breath in the average */
 
+double place_phase(const breath_place *place, int k)
+{
+    const double share = (double)k / BREATH_PLACES, out = place->out_share;
+    return PI * (share < out ? share / out : 1.0 + (share - out) / (1.0 - out));
+}
+
+static void set_phases(breath_place *place)
+{
+    for (int k = 0; k < BREATH_PLACES; k++) {
+        place->re[k] = cos(place_phase(place, k));
+        place->im[k] = sin(place_phase(place, k));
+    }
+}
+
 void place_begin(breath_place *place)
 {
     place->out_share = 0.5;
     place->misfit = 2.0;
+    set_phases(place);
     for (int k = 0; k < BREATH_PLACES; k++) {
         const double phase = 2.0 * PI * k / BREATH_PLACES;
         place->level[k] = 0.5 * cos(phase);
         place->slope[k] = -0.25 * PI * sin(phase);
         place->probability[k] = 1.0 / BREATH_PLACES;
     }
-}
-
-double place_phase(const breath_place *place, int k)
-{
-    const double share = (double)k / BREATH_PLACES, out = place->out_share;
-    return PI * (share < out ? share / out : 1.0 + (share - out) / (1.0 - out));
 }
 
 void place_turn(breath_place *place, double dt_s, double length_s)
@@ -47,19 +56,18 @@ void place_turn(breath_place *place, double dt_s, double length_s)
         const int before = (from - 1 + BREATH_PLACES) % BREATH_PLACES;
         turned[k] = (1.0 - part) * place->probability[from] + part * place->probability[before];
     }
-    /* What the shift between places has spread already is part of the spread. */
+    /* What the shift between places has spread already is part of the spread. The rest goes to places so far on both
+     * sides that none gives away more than it keeps. */
     const double sd = SPREAD * BREATH_PLACES;
-    double spread = 0.5 * (sd * sd * dt_s / length_s - part * (1.0 - part));
-    while (spread > 0.0) {
-        const double share = spread < 0.3 ? spread : 0.3;
-        for (int k = 0; k < BREATH_PLACES; k++) {
-            const double beside = turned[(k + 1) % BREATH_PLACES] + turned[(k + BREATH_PLACES - 1) % BREATH_PLACES];
-            place->probability[k] = turned[k] + share * (beside - 2.0 * turned[k]);
-        }
-        memcpy(turned, place->probability, sizeof turned);
-        spread -= share;
+    const double spread = fmax(0.5 * (sd * sd * dt_s / length_s - part * (1.0 - part)), 0.0);
+    int apart = 1;
+    while (spread > 0.3 * apart * apart)
+        apart++;
+    const double share = spread / (apart * apart);
+    for (int k = 0; k < BREATH_PLACES; k++) {
+        const double around = turned[(k + apart) % BREATH_PLACES] + turned[(k + BREATH_PLACES - apart) % BREATH_PLACES];
+        place->probability[k] = turned[k] + share * (around - 2.0 * turned[k]);
     }
-    memcpy(place->probability, turned, sizeof turned);
 }
 
 void place_weigh(breath_place *place, double level, double slope, double dt_s, double length_s)
@@ -84,19 +92,18 @@ void place_weigh(breath_place *place, double level, double slope, double dt_s, d
 void place_read(const breath_place *place, double ahead_s, double length_s, double *phase, double *hz,
                 double *concentration)
 {
-    const double out = place->out_share, turn = ahead_s / length_s;
-    double re = 0.0, im = 0.0, speed = 0.0;
+    const double out = place->out_share, turn = BREATH_PLACES * ahead_s / length_s;
+    const double part = turn - floor(turn);
+    const int shift = (int)fmod(floor(turn), BREATH_PLACES);
+    double re = 0.0, im = 0.0, falling = 0.0;
     for (int k = 0; k < BREATH_PLACES; k++) {
-        double share = (double)k / BREATH_PLACES + turn;
-        share -= floor(share);
-        const int falling = share < out;
-        const double p = PI * (falling ? share / out : 1.0 + (share - out) / (1.0 - out));
-        re += place->probability[k] * cos(p);
-        im += place->probability[k] * sin(p);
-        speed += place->probability[k] * (falling ? 0.5 / out : 0.5 / (1.0 - out));
+        const int a = (k + shift) % BREATH_PLACES, b = (a + 1) % BREATH_PLACES;
+        re += place->probability[k] * ((1.0 - part) * place->re[a] + part * place->re[b]);
+        im += place->probability[k] * ((1.0 - part) * place->im[a] + part * place->im[b]);
+        falling += a < out * BREATH_PLACES ? place->probability[k] : 0.0;
     }
     *phase = atan2(im, re);
-    *hz = speed / length_s;
+    *hz = 0.5 * (falling / out + (1.0 - falling) / (1.0 - out)) / length_s;
     *concentration = fmin(sqrt(re * re + im * im), 1.0);
 }
 
@@ -107,4 +114,5 @@ void place_learn(breath_place *place, const double *level, const double *slope, 
         place->slope[k] += LEARN * (slope[k] - place->slope[k]);
     }
     place->out_share += LEARN * (fmin(fmax(out_share, 0.3), 0.8) - place->out_share);
+    set_phases(place);
 }

@@ -149,6 +149,7 @@ class BeatDetector:
         return self.process(np.zeros(shape), np.zeros(shape, np.bool_))
 
     def _told(self, found: NDArray[np.void]) -> Beats:
+        found = found[np.argsort(found["channel"], kind="stable")]
         return Beats(
             channel=found["channel"].astype(np.int64),
             time_s=found["at"] / self._rate_hz,

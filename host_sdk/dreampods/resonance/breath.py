@@ -147,6 +147,7 @@ class BreathFollower:
         return Breathing(phase, confidence, self._told(found[:count]))
 
     def _told(self, found: NDArray[np.void]) -> Breaths:
+        found = found[np.argsort(found["channel"], kind="stable")]
         return Breaths(
             channel=found["channel"].astype(np.int64),
             time_s=found["at"] / self._rate_hz,
