@@ -8,21 +8,23 @@
 /* ---- beats: when a heart beat, and which intervals can be trusted ------------------------------
  *
  * The same method for an electrocardiogram and a pulse wave. The signal is smoothed without delay
- * of phase, its slope squared (of a pulse wave only the rising slope), and a beat is where the
- * mean of that over the length of a beat's own steep part is above the mean over the length of a
- * short cycle: two moving averages (Elgendi 2013, doi 10.1371/journal.pone.0073557 and
- * 10.1371/journal.pone.0076585), here over slopes, which baseline wander hardly has. Both averages
- * lie centred on the moment that is judged, so that a threshold follows an amplitude that changes
- * from beat to beat, without memory.
+ * of phase; of a pulse wave the rising slope is squared, of an electrocardiogram the curvature; and
+ * a beat is where the mean of that over the length of a beat's own steep part is above the mean
+ * over the length of a short cycle: two moving averages (Elgendi 2013, doi
+ * 10.1371/journal.pone.0073557 and 10.1371/journal.pone.0076585), here over what baseline wander
+ * hardly has. Both averages lie centred on the moment that is judged, so that the threshold follows
+ * an amplitude that changes from beat to beat, without memory.
  *
  * What is done about artefacts
- *   weak      A rise far weaker than the recent beats is none: a T wave, a dicrotic wave, noise. The
- *             longer none has come, the weaker it may be. Of two within the refractory time the
- *             stronger counts.
+ *   weak      A rise far weaker than the recent beats is none: a T wave, a dicrotic wave, noise. Soon
+ *             after a beat it must be nearly as strong; the longer none has come, the weaker it may
+ *             be. Of two within the refractory time (0.27 s, 0.23 s) the better counts.
  *   quality   0..1, the product of four shares: how much the beat is shaped like those before it
- *             (correlation with a running template), how near its strength is to their median, how
- *             far it stands out from what surrounds it, how many of its samples came. Motion, noise
- *             and clipped stretches fall in the first three.
+ *             (correlation with a running template), how near its strength is to theirs, how far it
+ *             stands out from what surrounds it, how many of its samples came. Motion, noise and
+ *             clipping show in the first three. What is unlike a beat, but strong and just when one
+ *             is due, has 0.2; below 0.1 nothing is told. Four such in a row, and the template is
+ *             made anew: the sensor has moved.
  *   verdict   Nothing is corrected, moved, or filled in. Every interval says whether it is to be
  *             believed, judged against the median of the last intervals; see below.
  *   gaps      Missing samples are bridged for the smoothing only. An interval in which a beat could
@@ -32,8 +34,8 @@ typedef struct rs_beats rs_beats;
 
 /* What is listened to. */
 enum {
-    RS_PULSE,        /* pulse wave (PPG, blood volume), blood up: 25 to 1000 Hz */
-    RS_ECG           /* electrocardiogram, either polarity: 50 to 1000 Hz */
+    RS_PULSE,   /* pulse wave (PPG, blood volume) that rises when blood comes */
+    RS_ECG      /* electrocardiogram of either polarity */
 };
 
 /* The verdict on the interval that a beat ends. */
@@ -49,18 +51,20 @@ enum {
 };
 
 typedef struct {
-    double at;        /* R wave, or crest of the pulse: frame number from 0, between frames */
-    double interval_s;/* since the beat before; NaN where the verdict is a gap */
-    double quality;   /* 0..1 */
-    int64_t told;     /* the frame that brought the news */
+    double at;          /* R wave, or crest of the pulse: frame number from 0, between frames */
+    double interval_s;  /* since the beat before, of pulses between their steepest rises; NaN at a gap */
+    double quality;     /* 0..1 */
+    int64_t told;       /* the frame that brought the news */
     int32_t channel, verdict;
 } rs_beat;
 
-/* listen: RS_PULSE or RS_ECG. */
+/* rate_hz: 25 to 1000; an R wave lasts less than a sample of 25 Hz, better take 50 or more. listen:
+ * RS_PULSE or RS_ECG. */
 rs_beats *rs_beats_new(size_t channels, double rate_hz, int32_t listen);
 void rs_beats_free(rs_beats *beats);
 
-/* Frames that pass at most between a beat and the news of it. */
+/* Frames that pass at most between a beat and the news of it: 1.2 s of an electrocardiogram, 1.5 s of
+ * a pulse wave. Usual is half of that: 0.6 s. */
 size_t rs_beats_latency(const rs_beats *beats);
 
 /* Beats that `frames` frames can bring at most, in all channels together. */
@@ -131,7 +135,8 @@ size_t rs_breaths_most(const rs_breaths *breaths, size_t frames);
 
 /* x, valid as for rs_beats_process. phase [frames, channels], radians from -pi to pi, NaN before
  * anything is known; confidence [frames, channels]; found [rs_breaths_most], those of one
- * channel in the order of time. Returns how many breaths were found. All are the same however the frames are divided into calls. */
+ * channel in the order of time. Returns how many breaths were found. All results are the same however
+ * the frames are divided into calls. */
 size_t rs_breaths_process(rs_breaths *breaths, size_t frames, const double *x, const uint8_t *valid,
                           double *phase, double *confidence, rs_breath *found);
 

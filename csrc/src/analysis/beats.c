@@ -2,7 +2,9 @@
  * Where a signal rises as it does when a heart beats: see rhythm.h.
  *
  *     x --box--box--> s      smooth; the boxes' zeros lie on 50 and 60 Hz
- *     s --slope--> d         s(t + span) - s(t - span): no offset, hardly any wander
+ *     s --change--> d        of a pulse its slope, s(t + span) - s(t - span); of an electrocardiogram its curvature,
+ *                            s(t + span) - 2 s(t) + s(t - span): no offset, hardly any wander, and the narrower
+ *                            a wave the more of it, so that R stands out from P, T and what electrodes do in motion
  *     d --square--> e        of a pulse only where it rises
  *     e --short box--> near, --long box--> around
  *
@@ -17,24 +19,32 @@
 RS_FUSED
 
 static const double MOST = 1e100;        /* a sample beyond is a mistake of who sent it */
+static const double LEAST_HZ = 25.0, MOST_HZ = 1000.0;
 static const double FLOOR_S = 5.0;       /* memory of the mean slope */
 static const double UPRIGHT_PULL = 0.1;  /* per beat */
 static const double TURN_OVER = 0.25;    /* so much more must they reach to the other side to be looked for there */
-static const double RING_S = 4.0;
+static const double RING_S = 4.0;        /* kept: the longest interval, and what comes after its end */
 
 enum { BLOCK = 64 };                     /* frames of all channels that stay in the cache while each is served */
 
+/* How a beat looks in a kind of signal. Lengths of the two averages after Elgendi; all else was chosen on half of the
+ * recordings named in tests/peers/test_peers_rhythm.py, and little depends on it within a factor of 1.3. */
 typedef struct {
-    double least_hz, smooth_s[2], span_s, near_s, around_s, above, floor, refractory_s, before_s, after_s, crest_s, early_least;
+    double smooth_s[2];       /* the boxes */
+    double span_s;            /* from a sample to either end of its slope */
+    double near_s, around_s;  /* the two averages */
+    double floor;             /* share of the mean over many beats that near must exceed around by */
+    double refractory_s;
+    double crest_s;           /* from the steepest rise to a pulse's crest at most; around a QRS complex, to its R */
+    double before_s, after_s; /* of the shape, around the mark */
+    double early_least;       /* see heart_manner */
 } manner;
 
 static const manner MANNERS[] = {
-    [RS_PULSE] = {.least_hz = 25.0, .smooth_s = {0.06, 0.05}, .span_s = 0.04, .near_s = 0.11, .around_s = 0.667,
-                  .above = 1.0, .floor = 0.05, .refractory_s = 0.27, .before_s = 0.2, .after_s = 0.4,
-                  .crest_s = 0.4, .early_least = 0.75},
-    [RS_ECG] = {.least_hz = 25.0, .smooth_s = {1.0 / 50, 1.0 / 60}, .span_s = 0.03, .near_s = 0.1, .around_s = 0.6,
-                .above = 1.0, .floor = 0.1, .refractory_s = 0.23, .before_s = 0.12, .after_s = 0.12,
-                .crest_s = 0.08, .early_least = 0.45},
+    [RS_PULSE] = {.smooth_s = {0.06, 0.05}, .span_s = 0.04, .near_s = 0.11, .around_s = 0.667, .floor = 0.05,
+                  .refractory_s = 0.27, .crest_s = 0.4, .before_s = 0.2, .after_s = 0.4, .early_least = 0.75},
+    [RS_ECG] = {.smooth_s = {1.0 / 50, 1.0 / 60}, .span_s = 0.03, .near_s = 0.1, .around_s = 0.6, .floor = 0.1,
+                .refractory_s = 0.23, .crest_s = 0.08, .before_s = 0.12, .after_s = 0.12, .early_least = 0.45},
 };
 
 typedef struct {
@@ -73,8 +83,8 @@ static int64_t most_passing(const rs_beats *beats)
 
 rs_beats *rs_beats_new(size_t channels, double rate_hz, int32_t listen)
 {
-    if (channels == 0 || (listen != RS_PULSE && listen != RS_ECG) || !(rate_hz >= MANNERS[listen].least_hz)
-        || !(rate_hz <= 1000.0) || channels > SIZE_MAX / 4 / sizeof(channel_state))
+    if (channels == 0 || (listen != RS_PULSE && listen != RS_ECG) || !(rate_hz >= LEAST_HZ)
+        || !(rate_hz <= MOST_HZ) || channels > SIZE_MAX / 4 / sizeof(channel_state))
         return NULL;
     size_t ring = 64;
     while ((double)ring < RING_S * rate_hz)
@@ -222,7 +232,8 @@ static void place_pulse(const rs_beats *beats, const channel_state *one, candida
     for (int64_t i = one->best - near; i <= one->best + near; i++)
         if (slope_at(beats, one, i) > slope_at(beats, one, rise))
             rise = i;
-    found->mark = vertex(slope_at(beats, one, rise - 1), slope_at(beats, one, rise), slope_at(beats, one, rise + 1), rise);
+    found->mark = vertex(slope_at(beats, one, rise - 1), slope_at(beats, one, rise),
+                         slope_at(beats, one, rise + 1), rise);
     const int64_t latest = rise + (int64_t)(beats->how->crest_s * beats->judge.rate_hz);
     int64_t crest = rise;
     while (crest < latest && slope_at(beats, one, crest) > 0.0)
@@ -310,7 +321,7 @@ static size_t compare(const rs_beats *beats, channel_state *one, int32_t channel
     const double pull = 1.0 / fmin((double)i + 1.0, FLOOR_S * beats->judge.rate_hz);
     one->mean_steep += pull * (ring_at(&one->steep, i) - one->mean_steep);
     size_t count = 0;
-    const int standing = near > beats->how->above * around + beats->how->floor * one->mean_steep;
+    const int standing = near > around + beats->how->floor * one->mean_steep;
     if (standing && one->began < 0) {
         one->began = one->best = i;
         one->best_near = -1.0;

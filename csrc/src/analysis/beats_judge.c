@@ -5,7 +5,6 @@
  * neither an ectopic beat nor a burst of motion moves it.
  */
 #include <math.h>
-#include <string.h>
 
 #include "beats.h"
 
@@ -18,7 +17,7 @@ static const double RESIGNATION_S = 1.0;      /* by this time constant */
 static const double LONGEST_S = 2.5;          /* 24 beats a minute; beyond, beats were lost */
 static const int TEMPLATE_MEMORY = 8;         /* beats */
 static const double WORTHLESS = 0.1;          /* quality below which a rise is not told */
-static const double ON_TIME = 0.2;            /* quality of what is as strong as a beat, and when one is due, though unlike */
+static const double ON_TIME = 0.2;            /* quality of what is unlike a beat, but as strong, and when one is due */
 static const int STUBBORN = 4;                /* worthless rises in a row, after which the fault is ours */
 static const double DWARFED = 4.0;            /* times the usual strength of the first beats: those were none */
 static const double SHAPE_NONE = 0.4, SHAPE_FULL = 0.9;        /* correlations of quality 0 and 1 */
@@ -72,7 +71,8 @@ double heart_quality(const heart *one, const heart_manner *manner, const candida
 static void learn(heart *one, const candidate *found, double quality)
 {
     one->refused = quality < WORTHLESS ? one->refused + 1 : 0;
-    const int dwarfed = one->learned < TEMPLATE_MEMORY && found->strength > DWARFED * past_usual(&one->strengths, STRONG);
+    const double usual = past_usual(&one->strengths, STRONG);
+    const int dwarfed = one->learned < TEMPLATE_MEMORY && found->strength > DWARFED * usual;
     if (one->refused == STUBBORN || (one->refused > 0 && dwarfed)) {
         one->refused = 0;
         one->learned = 0;

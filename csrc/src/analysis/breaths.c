@@ -10,7 +10,6 @@
  */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "breaths.h"
 
@@ -139,9 +138,11 @@ static size_t tick(const rs_breaths *breaths, channel_state *one, int32_t channe
                    rs_breath *found)
 {
     const int64_t reach = box_ahead(&breaths->second), from = middle - breaths->span;
-    const double lost = ring_before(&one->lost, middle + reach + 1) - ring_before(&one->lost, from > reach ? from - reach : 0);
+    const double lost = ring_before(&one->lost, middle + reach + 1)
+                        - ring_before(&one->lost, from > reach ? from - reach : 0);
     const double value = smooth_at(breaths, one, middle);
-    const double slope = from < 0 ? 0.0 : (value - smooth_at(breaths, one, from)) / ((double)breaths->span / breaths->rate_hz);
+    const double span_s = (double)breaths->span / breaths->rate_hz;
+    const double slope = from < 0 ? 0.0 : (value - smooth_at(breaths, one, from)) / span_s;
     const double number = (double)one->ticks;
     one->smooth[one->ticks & (TICKS - 1)] = value;
     one->slope[one->ticks & (TICKS - 1)] = slope;
@@ -170,11 +171,11 @@ static size_t tick(const rs_breaths *breaths, channel_state *one, int32_t channe
     const double length_s = turns_length_s(&one->turns), depth = turns_depth(&one->turns);
     place_turn(&one->place, breaths->tick_s, length_s);
     if (lost == 0.0 && depth > 0.0) {
-        const double then = value - 0.5 * slope * (double)breaths->span / breaths->rate_hz;
+        const double then = value - 0.5 * slope * span_s; /* where the slope is that of the signal */
         place_weigh(&one->place, (then - turns_middle(&one->turns)) / depth, slope / depth, breaths->tick_s, length_s);
     }
     double concentration, hz;
-    const double ahead_s = breaths->delay_s + 0.5 * (double)breaths->span / breaths->rate_hz;
+    const double ahead_s = breaths->delay_s + 0.5 * span_s;
     place_read(&one->place, ahead_s, length_s, &one->phase, &hz, &concentration);
     one->pace = 2.0 * PI * hz / breaths->rate_hz;
     one->confidence = concentration * ramp(one->place.misfit, MISFIT_NONE, MISFIT_FULL) * one->quality;

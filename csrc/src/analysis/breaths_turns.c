@@ -5,7 +5,6 @@
  * are medians of the last half breaths, so that neither a sigh nor a movement changes what counts as a breath.
  */
 #include <math.h>
-#include <string.h>
 
 #include "breaths.h"
 
