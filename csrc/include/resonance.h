@@ -30,6 +30,7 @@
 #define DREAMPODS_RESONANCE_H
 
 #include "resonance/analysis.h"
+#include "resonance/rhythm.h"
 #include "resonance/synchrony.h"
 #include "resonance/model.h"
 #include "resonance/sound.h"
