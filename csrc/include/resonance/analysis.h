@@ -43,4 +43,54 @@ void rs_resonators_process(rs_resonators *bank, size_t frames, const double *x,
 /* The present state. phasor: complex [channels, bands]; confidence [channels, bands]. */
 void rs_resonators_state(const rs_resonators *bank, double *phasor, double *confidence);
 
+/* ---- slow waves: a cue at the phase of deep sleep's waves, foretold ----------------------------
+ *
+ * The wave is what an analysis would find afterwards: the signal in a band (Butterworth, order 2,
+ * run forwards and backwards) and its Hilbert transform. It is foretold from the last 3 s by the
+ * weights that come nearest to it in the mean square (Wiener's filter), given the autocovariance of
+ * the signal in the last minutes (a memory of 100 s). So no spectrum of sleep is assumed, and each
+ * sleeper, electrode and amplifier gets its own weights, renewed every 4 s.
+ *
+ * A cue is given once a wave, when the foretold phase passes the target, if the wave is large from
+ * trough to crest, and confidence is not small. Its moment, a fraction of a frame, is known no later
+ * than lead_s before it comes, and mostly up to a thirty-second of a second earlier.
+ *
+ * The signal is in microvolts, with the positive half-wave of a surface electrode as the up-state.
+ * What lies beyond 500 uV of its own level counts as missing. Where values are missing (more than
+ * half of the samples of a thirty-second of a second), the autocovariance takes nothing in, and the
+ * readings use what the sleeper's own spectrum foretells for the place; confidence falls with its
+ * share in the reading.
+ */
+typedef struct rs_slow_waves rs_slow_waves;
+
+typedef struct {
+    double frame;       /* where the target phase is, in frames since the first, which was 0 */
+    double phase;       /* foretold there, in radians; not the target if that came too late */
+    double amplitude;   /* foretold, in uV */
+    double confidence;  /* a^2 / (a^2 + error^2), times the share that was not missing; 0..1 */
+    size_t channel;
+} rs_slow_wave_cue;
+
+typedef struct {
+    double rate_hz;                      /* of the samples, from 50 to 20000 */
+    double target_rad;                   /* 0 is the crest of the up-state */
+    double lead_s;                       /* 0 to 0.5 */
+    double low_hz, high_hz;              /* 0.2 <= low < high <= 5 */
+    double least_uv;                     /* from trough to crest, from 0 */
+    double least_confidence;             /* 0 to 1 */
+    double refractory_s;                 /* between cues of a channel, at least 0.1 */
+} rs_slow_waves_settings;
+
+rs_slow_waves *rs_slow_waves_new(size_t channels, const rs_slow_waves_settings *settings);
+void rs_slow_waves_free(rs_slow_waves *waves);
+
+/* x [frames, channels]; valid as for the resonators, or NULL. Writes the cues, at most
+ * channels * (2 + frames / (0.1 s * rate)), and returns how many. */
+size_t rs_slow_waves_process(rs_slow_waves *waves, size_t frames, const double *x,
+                             const uint8_t *valid, rs_slow_wave_cue *cues);
+
+/* What was foretold last, for lead_s after the newest whole step: phasor complex [channels], uV, and
+ * its confidence [channels]. Both 0 in the first 30 s, and where nothing was heard. */
+void rs_slow_waves_state(const rs_slow_waves *waves, double *phasor, double *confidence);
+
 #endif

@@ -2,6 +2,7 @@
 
 ====================  ===========================================================================
 ResonatorBank         phase, amplitude and confidence of rhythms, sample by sample
+SlowWaves             cues at a phase of deep sleep's waves, foretold
 order_parameter       how much a group moves as one, beside what chance alone would show
 order_sums            the same as sums that several hosts can add up
 plv, PairwisePLV      phase locking of all pairs, of a stretch or over a sliding window
@@ -25,6 +26,7 @@ from dreampods.resonance.order import Order, OrderSums, order_parameter, order_s
 from dreampods.resonance.pairwise import PairwisePLV, plv
 from dreampods.resonance.resampler import Resampler
 from dreampods.resonance.resonators import ResonatorBank
+from dreampods.resonance.slow_waves import SlowWaveCues, SlowWaves
 from dreampods.resonance.surrogates import plv_surrogates
 
 __all__ = [
@@ -36,6 +38,8 @@ __all__ = [
     "PairwisePLV",
     "Resampler",
     "ResonatorBank",
+    "SlowWaveCues",
+    "SlowWaves",
     "encode_ima",
     "order_parameter",
     "order_sums",
