@@ -53,11 +53,11 @@ void rs_resonators_state(const rs_resonators *bank, double *phasor, double *conf
  *
  * A cue is given once a wave, when the foretold phase passes the target, if the wave is large from
  * trough to crest, and confidence is not small. Its moment, a fraction of a frame, is known no later
- * than lead_s before it comes, and mostly up to a thirty-second of a second earlier.
+ * than lead_s before it comes, and mostly up to a fiftieth of a second earlier.
  *
  * The signal is in microvolts, with the positive half-wave of a surface electrode as the up-state.
  * What lies beyond 500 uV of its own level counts as missing. Where values are missing (more than
- * half of the samples of a thirty-second of a second), the autocovariance takes nothing in, and the
+ * half of the samples of a fiftieth of a second), the autocovariance takes nothing in, and the
  * readings use what the sleeper's own spectrum foretells for the place; confidence falls with its
  * share in the reading.
  */

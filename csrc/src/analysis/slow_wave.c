@@ -1,7 +1,7 @@
 /*
  * Cues at a phase of the slow wave: see resonance.h for what they promise, slow_wave_readout.c for why.
  *
- * Samples become slow values, 32 to 64 a second: the level is followed and taken away, and a triangle over two steps
+ * Samples become slow values, 50 to 100 a second: the level is followed and taken away, and a triangle over two steps
  * weighs what is left. Each slow value costs one pass over the lags of the autocovariance and one over the weights,
  * whatever came before. Weights are solved anew every few seconds, each channel at its own turn, so that many
  * channels do not all do so in the same step.
@@ -22,7 +22,7 @@
 #include "slow_wave_readout.h"
 
 static const double PI = 3.14159265358979323846;
-static const double SLOW_HZ = 32.0;       /* least rate of slow values */
+static const double SLOW_HZ = 50.0;       /* least rate of slow values */
 static const double LEVEL_HZ = 0.1;       /* slower than this is the electrode */
 static const double MOST_UV = 500.0;      /* no wave of a sleeping brain is larger at the scalp */
 static const double MOST_OFFSET_UV = 1e5; /* nor is an electrode's offset; beyond, the level follows no faster */
@@ -31,7 +31,7 @@ static const double WARM_UP_S = 30.0;     /* heard before the first weights */
 static const double RENEWAL_S = 4.0;
 static const double LEAST_REFRACTORY_S = 0.1;
 static const double SILENCE_UV2 = 1e-9;   /* mean square of a channel on which nothing is */
-enum { TROUGH = 64 };                     /* slow values, at least a second, in which the trough before a crest lies */
+enum { TROUGH = 100 };                    /* slow values, at least a second, in which the trough before a crest lies */
 
 typedef struct {
     double level;

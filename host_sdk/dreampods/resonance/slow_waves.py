@@ -57,8 +57,8 @@ class SlowWaves:
     lead_s: a cue is known this much before its moment, 0 to 0.5 s. Each 50 ms cost some accuracy.
     low_hz, high_hz: the band of the wave that is foretold, from 0.2 to 5 Hz: Butterworth of
     order 2 run both ways (``scipy.signal.sosfiltfilt``), and its Hilbert transform.
-    least_uv: smallest height from trough to crest. Foretold heights scatter around the later
-    ones; heights here are scaled to be as large on average.
+    least_uv: smallest height from trough to crest, as foretold: scaled to be as large in the mean
+    square as what an analysis finds later, but scattered around it.
     least_confidence: 0..1. refractory_s: least time between cues of a channel, from 0.1 s.
 
     No cue comes in the first 30 s, nor where the readings rest on too much that is missing.
@@ -142,7 +142,7 @@ class SlowWaves:
     def phasor(self) -> NDArray[np.complex128]:
         """(channels,): the wave foretold last, `lead_s` ahead: |µV|, angle 0 at the crest.
 
-        Readings come 32 to 64 times a second; this is of the newest. 0 in the first 30 s and on
+        Readings come 50 to 100 times a second; this is of the newest. 0 in the first 30 s and on
         channels where nothing is heard.
         """
         return self._state()[0]
