@@ -43,6 +43,54 @@ void rs_resonators_process(rs_resonators *bank, size_t frames, const double *x,
 /* The present state. phasor: complex [channels, bands]; confidence [channels, bands]. */
 void rs_resonators_state(const rs_resonators *bank, double *phasor, double *confidence);
 
+/* ---- hilbert: the phase at the newest sample of a window ---------------------------------------
+ *
+ * The endpoint-corrected Hilbert transform (Schreglmann et al. 2021, doi 10.1038/s41467-020-20581-7):
+ * a window's analytic signal, of which a causal band-pass (Butterworth, order 2) has taken the
+ * break between its ends; of that, the last sample. It is calibrated (after arXiv 2601.13962), here
+ * with the mirror image too: a cosine c + A cos(p) at the centre, the geometric mean of both edges
+ * as the bilinear transform bends them, gives exactly A e^{ip} in any full window. Away from the
+ * centre the phase leads or lags, and ripples with the leakage of the mirror image.
+ *
+ * Missing samples are left out, and what is there is calibrated anew. If less than a quarter of the
+ * window's weight is there, the phasor is 0. The start is a window of which nothing is there.
+ *
+ * The confidence, 0..1, is the share of the window's variance, weighted as the transform weighs it,
+ * that the tone explains, times the share of that weight that is there.
+ */
+typedef struct rs_hilbert rs_hilbert;
+
+/* window: frames, at least 8 and one cycle of the band's middle; low_hz, high_hz [bands],
+ * 0 < low < high < rate / 2. */
+rs_hilbert *rs_hilbert_new(size_t channels, size_t bands, size_t window, double rate_hz,
+                           const double *low_hz, const double *high_hz);
+void rs_hilbert_free(rs_hilbert *hilbert);
+
+/* As for the resonators: x, valid [frames, channels], phasors complex [frames, channels, bands]. */
+void rs_hilbert_process(rs_hilbert *hilbert, size_t frames, const double *x, const uint8_t *valid,
+                        double *phasors);
+
+/* Of the newest window. phasor: complex [channels, bands]; confidence [channels, bands]. */
+void rs_hilbert_state(const rs_hilbert *hilbert, double *phasor, double *confidence);
+
+/* ---- power: how strong rhythms have been --------------------------------------------------------
+ *
+ * The mean of |phasor|^2 / 2 with a memory that fades as e^{-t / memory}: the mean square of the
+ * rhythm, in the signal's unit squared. A sine of amplitude A at a band's centre has A^2 / 2; noise of
+ * density S per Hz has S times the noise bandwidth, which is pi / 2 of a resonator's bandwidth.
+ */
+typedef struct rs_power rs_power;
+
+rs_power *rs_power_new(size_t lanes, double rate_hz, double memory_s);
+void rs_power_free(rs_power *power);
+
+/* phasors: complex [frames, lanes]; weight [frames, lanes], from 0, or NULL for 1 each. */
+void rs_power_push(rs_power *power, size_t frames, const double *phasors, const double *weight);
+
+/* values [lanes], NaN where nothing has weight; evidence [lanes]: the fading mean of the weights,
+ * which rises from 0 towards 1 for weights of 1. */
+void rs_power_values(const rs_power *power, double *values, double *evidence);
+
 /* ---- slow waves: a cue at the phase of deep sleep's waves, foretold ----------------------------
  *
  * The wave is what an analysis would find afterwards: the signal in a band (Butterworth, order 2,

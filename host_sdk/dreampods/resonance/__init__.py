@@ -2,6 +2,8 @@
 
 ====================  ===========================================================================
 ResonatorBank         phase, amplitude and confidence of rhythms, sample by sample
+EndpointHilbert       the same from a window, more exact, for the host
+BandPower             how strong rhythms have been
 SlowWaves             cues at a phase of deep sleep's waves, foretold
 order_parameter       how much a group moves as one, beside what chance alone would show
 order_sums            the same as sums that several hosts can add up
@@ -19,6 +21,8 @@ time; the interpreter lock is released while C works. What happens inside is tol
 csrc/include/resonance.h.
 """
 
+from dreampods.resonance.band_power import BandPower
+from dreampods.resonance.hilbert import EndpointHilbert
 from dreampods.resonance.ima import encode_ima
 from dreampods.resonance.kuramoto import Kuramoto
 from dreampods.resonance.mixer import Mixed, Mixer
@@ -30,6 +34,8 @@ from dreampods.resonance.slow_waves import SlowWaveCues, SlowWaves
 from dreampods.resonance.surrogates import plv_surrogates
 
 __all__ = [
+    "BandPower",
+    "EndpointHilbert",
     "Kuramoto",
     "Mixed",
     "Mixer",
