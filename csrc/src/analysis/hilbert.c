@@ -32,7 +32,7 @@ RS_FUSED
 static const double PI = 3.14159265358979323846;
 static const double LEAST_HEARD = 0.25;   /* of the window's weight, for a phasor to be given */
 static const double LEAST_VOLUME = 1e-3;  /* determinant, 1 where nothing is missing, below which nothing is solved */
-enum { TOGETHER = 16, LANES = 8 };        /* frames that share a pass; parts of one frame's sum */
+enum { TOGETHER = 16, LANES = 32 };       /* frames that share a pass; parts of one frame's sum */
 
 typedef struct {
     double *re, *im;     /* [window], oldest first: the calibrated h */
