@@ -119,9 +119,9 @@ def test_confidence_tells_a_rhythm_from_noise() -> None:
 
 
 def _wandering(seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """120 s at 0.85 Hz whose frequency wanders by 5 %, in pink noise of a quarter of its power within 0.5-1.4 Hz.
+    """120 s at 0.85 Hz whose frequency wanders by 5 %, in pink noise; and the phase that is in it.
 
-    The signal, and the phase that is in it.
+    The noise has a quarter of the wave's power (6 dB less) within 0.5-1.4 Hz.
     """
     rng = np.random.default_rng(seed)
     n, rate = 30_000, _RATE

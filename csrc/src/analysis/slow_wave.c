@@ -2,9 +2,10 @@
  * Cues at a phase of the slow wave: see resonance.h for what they promise, slow_wave_readout.c for why.
  *
  * Samples become slow values, 50 to 100 a second: the level is followed and taken away, and a triangle over two steps
- * weighs what is left. Each slow value costs one pass over the lags of the autocovariance and one over the weights,
- * whatever came before. Weights are solved anew every few seconds, each channel at its own turn, so that many
- * channels do not all do so in the same step.
+ * weighs what is left. A movement or an electrode that slips is left out, until the level has caught up. Each slow
+ * value costs one pass over the lags of the autocovariance and one over the weights, whatever came before. Weights
+ * are solved anew every few seconds, each channel at its own turn, so that many channels do not all do so in the
+ * same step.
  *
  * The crossing is looked for between the reading for this step and the one for the next, hence ahead of it, and its
  * place between both is interpolated. Readings change with every value: one that was "not yet" may become "already".
@@ -25,7 +26,9 @@ static const double PI = 3.14159265358979323846;
 static const double SLOW_HZ = 50.0;       /* least rate of slow values */
 static const double LEVEL_HZ = 0.1;       /* slower than this is the electrode */
 static const double MOST_UV = 500.0;      /* no wave of a sleeping brain is larger at the scalp */
-static const double MOST_OFFSET_UV = 1e5; /* nor is an electrode's offset; beyond, the level follows no faster */
+static const double SETTLING_S = 1.0;     /* after larger values, in which the level follows faster */
+static const double SETTLING_HZ = 1.0;
+static const double MOST_OFFSET_UV = 1e5; /* no electrode's offset is larger; beyond, the level follows no faster */
 static const double MEMORY_S = 100.0;     /* of the autocovariance */
 static const double WARM_UP_S = 30.0;     /* heard before the first weights */
 static const double RENEWAL_S = 4.0;
@@ -39,6 +42,7 @@ typedef struct {
     double rising_weight, falling_weight;
     double rising_before, rising_weight_before;
     int started, ready;                 /* a level is there; weights are there */
+    size_t unsettled;                   /* samples until values count again */
     double refractory;                  /* frame before which no cue may be */
     double foretold;                    /* phase beyond the target that the last step gave for this one */
     rs_readout_share share;
@@ -53,8 +57,9 @@ struct rs_slow_waves {
     rs_slow_waves_settings set;
     size_t channels, every;             /* every: samples to a step */
     size_t renewal;                     /* steps */
-    double follow, forget;              /* of the level per sample, of the autocovariance per step */
-    double warm_up;                     /* steps */
+    double follow, catch_up, forget;    /* of the level per sample, twice; of the autocovariance per step */
+    double warm_up;                     /* steps that are still remembered */
+    size_t settling;                    /* samples */
     size_t within;                      /* samples of this step so far */
     uint64_t frame, step;               /* since the beginning */
     rs_readout readout;
@@ -87,7 +92,9 @@ rs_slow_waves *rs_slow_waves_new(size_t channels, const rs_slow_waves_settings *
     waves->renewal = (size_t)(RENEWAL_S / step_s);
     waves->follow = 1.0 - exp(-2.0 * PI * LEVEL_HZ / rate_hz);
     waves->forget = exp(-step_s / MEMORY_S);
-    waves->warm_up = WARM_UP_S / step_s;
+    waves->warm_up = (1.0 - exp(-WARM_UP_S / MEMORY_S)) * MEMORY_S / step_s;
+    waves->settling = (size_t)(SETTLING_S * rate_hz);
+    waves->catch_up = 1.0 - exp(-2.0 * PI * SETTLING_HZ / rate_hz);
     if (!rs_readout_init(&waves->readout, rate_hz, waves->every, LEVEL_HZ, settings->low_hz,
                          settings->high_hz, settings->lead_s)) {
         free(waves);
@@ -141,9 +148,14 @@ static void listen(const rs_slow_waves *waves, sleeper *one, double x)
         one->level = x;
     }
     const double d = x - one->level;
-    one->level += waves->follow * fmax(-MOST_OFFSET_UV, fmin(d, MOST_OFFSET_UV));
     if (!(fabs(d) <= MOST_UV))
+        one->unsettled = waves->settling;
+    one->level += (one->unsettled ? waves->catch_up : waves->follow)
+                * fmax(-MOST_OFFSET_UV, fmin(d, MOST_OFFSET_UV));
+    if (one->unsettled) {
+        one->unsettled--;
         return;
+    }
     const double rising = (double)waves->within, falling = (double)(waves->every - waves->within);
     one->rising += rising * d;
     one->rising_weight += rising;
@@ -189,11 +201,15 @@ static void renew_weights(rs_slow_waves *waves, sleeper *one)
         return;
     }
     /* A product j steps apart has been forgotten as if both values were as old as the newer one. The root of
-     * forget^j makes good for the older one, and so of the sums the autocovariance of one weighed signal. */
+     * forget^j makes good for the older one, and the sums become the autocovariance of one signal that fades into
+     * the past; of that the first j products are missing, which counts as 0. So it is one that a signal can have,
+     * and can be solved. Only for gaps is there a quotient of counts. */
+    const double steps = (double)waves->step, whole = 1.0 - pow(waves->forget, steps);
     double root = 1.0;
     for (size_t j = 0; j < lags; j++, root *= sqrt(waves->forget)) {
         const double count = one->counts[lags - 1 - j];
-        waves->autocovariance[j] = count > 0.0 ? root * one->sums[lags - 1 - j] / count : 0.0;
+        const double possible = (1.0 - pow(waves->forget, steps - (double)j)) / whole;
+        waves->autocovariance[j] = count > 0.0 ? root * possible * one->sums[lags - 1 - j] / count : 0.0;
     }
     double *weights = waves->solved, *predictor = weights + RS_ROWS * taps;
     rs_readout_share share;

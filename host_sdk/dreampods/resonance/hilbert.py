@@ -17,9 +17,9 @@ _SHORTEST = 8
 class EndpointHilbert:
     """Endpoint-corrected Hilbert transform (ecHT) of channels × bands, calibrated.
 
-    For a cosine at a band's centre, the phasor has its amplitude and phase at the sample exactly, whatever the
-    offset; the mirror image that the plain method leaves is taken out too. The centre is √(low·high)
-    as the bilinear transform bends frequencies; `centre_hz` tells it.
+    For a cosine at a band's centre, the phasor has its amplitude and phase at the sample exactly,
+    whatever the offset; the mirror image that the plain method leaves is taken out too. The centre
+    is √(low·high) as the bilinear transform bends frequencies; `centre_hz` tells it.
 
     channels: number of signals. low_hz, high_hz: (bands,), -3 dB edges of a causal Butterworth
     band-pass of order 2, ``scipy.signal.butter(2, [low, high], "bandpass", fs=rate_hz)``.
@@ -52,7 +52,7 @@ class EndpointHilbert:
                 f"window_s must hold at least {_SHORTEST} samples and a cycle of each band's middle, "
                 f"{window_s:g} does not"
             )
-        self._centre_hz = (
+        self._centre_hz: NDArray[np.float64] = (
             np.arctan(np.sqrt(np.tan(np.pi * low / rate) * np.tan(np.pi * high / rate)))
             * rate
             / np.pi
