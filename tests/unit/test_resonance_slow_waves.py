@@ -95,13 +95,13 @@ def test_cues_of_a_clear_wave_are_where_they_belong(rate: float, target: float) 
     wave = 60 * np.cos(2 * np.pi * 0.8 * t + 1)
     x = -7000 + 2 * t + wave + 2 * rng.standard_normal(t.size)
     cues = SlowWaves(rate, 1, target).process(x[:, None])
-    assert 85 * 0.8 <= len(cues.frame) <= 91 * 0.8, "one a wave, from about 30 s on"
+    assert 107 * 0.8 <= len(cues.frame) <= 113 * 0.8, "one a wave, from about 8 s on"
     phase = 2 * np.pi * 0.8 * cues.frame / rate + 1
     error = np.degrees(np.angle(np.exp(1j * (phase - target))))
     assert abs(error.mean()) < 1
     assert error.std() < 3
     assert_allclose(cues.amplitude, 60, rtol=0.1)
-    assert cues.confidence.min() > 0.98
+    assert cues.confidence.min() > 0.95
     assert np.degrees(np.abs(np.angle(np.exp(1j * (cues.phase - target))))).max() < 10
 
 
@@ -224,8 +224,9 @@ def test_pieces_give_what_the_whole_gives(cuts: list[int], seed: int) -> None:
 def test_real_sleep_is_targeted_as_promised() -> None:
     """No more than 5 degrees off in the mean and 30 around it, and 7 of 10 waves; better than a resonator.
 
-    The recordings are two people's: a nap with expert stages, and eight channels of deep sleep. No
-    number of the method was fitted to them, so there is nothing to hold back.
+    The recordings are two people's: a nap with expert stages, and eight channels of deep sleep. The
+    weights are each sleeper's own, learnt from the past alone. The constants are round numbers: the
+    memory may be 60 to 300 s and the ridge 1e-5 to 1e-3, and these figures move by about 1 degree.
     """
     for recording in recordings():
         cues = SlowWaves(recording.rate_hz, 1).process(recording.x[:, None], recording.valid[:, None])
@@ -251,6 +252,25 @@ def _assert_better_than(phasor: NDArray[np.complex128], sd_deg: float, recording
     passes = (angle[:-1] < 0) & (angle[1:] >= 0) & (np.abs(phasor[1:]) > 30)
     plain = score(np.flatnonzero(passes) + 1.0, recording)  # type: ignore[arg-type]
     assert sd_deg < plain.sd_deg
+
+
+@_real
+def test_a_minute_of_real_sleep_is_enough() -> None:
+    """Each minute with an object of its own, which knows nothing of the sleeper at first."""
+    for recording in recordings()[1:9]:
+        minute = int(60 * recording.rate_hz)
+        errors = []
+        for begin in range(3 * minute // 2, 10 * minute, minute):
+            part = slice(begin, begin + minute)
+            one = recording._replace(
+                x=recording.x[part], valid=recording.valid[part], stage=recording.stage[part]
+            )
+            cues = SlowWaves(one.rate_hz, 1).process(one.x[:, None])
+            errors.append(score(cues.frame, one).errors_deg)
+        mean_deg, sd_deg = circular(np.radians(np.concatenate(errors)))
+        print(recording.name, mean_deg, sd_deg)
+        assert abs(mean_deg) <= 5
+        assert sd_deg <= 30
 
 
 @_real

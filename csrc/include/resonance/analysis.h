@@ -138,7 +138,7 @@ size_t rs_slow_waves_process(rs_slow_waves *waves, size_t frames, const double *
                              const uint8_t *valid, rs_slow_wave_cue *cues);
 
 /* What was foretold last, for lead_s after the newest whole step: phasor complex [channels], uV, and
- * its confidence [channels]. Both 0 in the first 30 s, and where nothing was heard. */
+ * its confidence [channels]. Both 0 in the first 8 s, and where nothing was heard. */
 void rs_slow_waves_state(const rs_slow_waves *waves, double *phasor, double *confidence);
 
 #endif

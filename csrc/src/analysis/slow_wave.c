@@ -17,9 +17,9 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "resonance.h"
+#include "simd.h"
 #include "slow_wave_readout.h"
 
 static const double PI = 3.14159265358979323846;
@@ -30,7 +30,7 @@ static const double SETTLING_S = 1.0;     /* after larger values, in which the l
 static const double SETTLING_HZ = 1.0;
 static const double MOST_OFFSET_UV = 1e5; /* no electrode's offset is larger; beyond, the level follows no faster */
 static const double MEMORY_S = 100.0;     /* of the autocovariance */
-static const double WARM_UP_S = 30.0;     /* heard before the first weights */
+static const double WARM_UP_S = 8.0;     /* heard before the first weights */
 static const double RENEWAL_S = 4.0;
 static const double LEAST_REFRACTORY_S = 0.1;
 static const double SILENCE_UV2 = 1e-9;   /* mean square of a channel on which nothing is */
@@ -132,14 +132,6 @@ void rs_slow_waves_free(rs_slow_waves *waves)
     free(waves);
 }
 
-static double product(size_t n, const double *a, const double *b)
-{
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
 /* A sample under both sides of the triangle. Its place in the step weighs it: 0, 1, 2... rising, every... 1 falling. */
 static void listen(const rs_slow_waves *waves, sleeper *one, double x)
 {
@@ -164,6 +156,7 @@ static void listen(const rs_slow_waves *waves, sleeper *one, double x)
 }
 
 /* The slow value of the step that has just ended enters the rings and the sums. */
+RS_CLONES
 static void take_in(rs_slow_waves *waves, sleeper *one)
 {
     const size_t lags = waves->readout.lags, taps = waves->readout.taps;
@@ -175,7 +168,7 @@ static void take_in(rs_slow_waves *waves, sleeper *one)
         value = (one->rising_before + one->falling) / weight;
         heard = 1.0;
     } else {
-        value = one->ready ? product(taps - 1, one->predictor, one->values + at + lags - (taps - 1)) : 0.0;
+        value = one->ready ? rs_product(taps - 1, one->predictor, one->values + at + lags - (taps - 1)) : 0.0;
     }
     one->values[at] = one->values[at + lags] = value;
     one->heard[at] = one->heard[at + lags] = heard;
@@ -239,7 +232,7 @@ static double confidence_of(const rs_slow_waves *waves, const sleeper *one, doub
     }
     const double error = one->share.power - one->share.explained, square = re * re + im * im;
     const double sure = square / (square + (error > 0.0 ? error : 0.0) + DBL_MIN);
-    return all > 0.0 ? sure * met / all : 0.0;
+    return all > 0.0 ? fmin(sure * met / all, 1.0) : 0.0;
 }
 
 static double wrapped(double angle)
@@ -248,6 +241,7 @@ static double wrapped(double angle)
 }
 
 /* Reads the wave, and writes a cue if its moment lies before the next step. */
+RS_CLONES
 static size_t decide(rs_slow_waves *waves, sleeper *one, size_t channel, rs_slow_wave_cue *cue)
 {
     const rs_slow_waves_settings *set = &waves->set;
@@ -256,7 +250,7 @@ static size_t decide(rs_slow_waves *waves, sleeper *one, size_t channel, rs_slow
     const double *past = one->values + at + 1 + lags - taps;
     double read[RS_ROWS];
     for (size_t row = 0; row < RS_ROWS; row++)
-        read[row] = product(taps, one->weights + row * taps, past);
+        read[row] = rs_product(taps, one->weights + row * taps, past);
     one->now[0] = read[RS_NOW];
     one->now[1] = read[RS_NOW + 1];
     const double scale = sqrt(one->share.power / one->share.explained);

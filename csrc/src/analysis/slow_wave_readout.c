@@ -86,15 +86,8 @@ void rs_readout_clear(rs_readout *readout)
     free(readout->mirrored);
 }
 
-static double product(size_t n, const double *a, const double *b)
-{
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
 /* c[k] of the head comment, for all rows. */
+RS_CLONES
 static void correlate(rs_readout *readout, const double *r)
 {
     const size_t taps = readout->taps, lags = readout->lags, wide = 2 * lags - 1 + taps;
@@ -103,7 +96,7 @@ static void correlate(rs_readout *readout, const double *r)
     for (size_t row = 0; row < RS_ROWS; row++)
         for (size_t k = 0; k < taps; k++)
             readout->wanted[row * taps + k]
-                = product(2 * lags - 1, readout->mirrored, readout->kernel + row * wide + k);
+                = rs_product(2 * lags - 1, readout->mirrored, readout->kernel + row * wide + k);
 }
 
 int rs_readout_solve(rs_readout *readout, const double *autocovariance, double *weights, double *predictor,
@@ -148,6 +141,6 @@ int rs_readout_solve(rs_readout *readout, const double *autocovariance, double *
     share->power = r[0] * readout->square[0];
     for (size_t j = 1; j < readout->lags; j++)
         share->power += 2.0 * r[j] * readout->square[j];
-    share->explained = product(2 * taps, weights, readout->wanted);
+    share->explained = rs_product(2 * taps, weights, readout->wanted);
     return share->power > 0.0 && share->explained > 0.0;
 }

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "simd.h"
+
 /* The wave is read at two moments: RS_NOW and one step of the slow rate later. Each reading has a real and an
  * imaginary part, and each part its own row of weights. */
 enum { RS_NOW = 0, RS_NEXT = 2, RS_ROWS = 4 };
@@ -30,5 +32,18 @@ void rs_readout_clear(rs_readout *readout);
  * newest value first. Returns 0, leaving garbage, if that is no autocovariance. */
 int rs_readout_solve(rs_readout *readout, const double *autocovariance, double *weights, double *predictor,
                      rs_readout_share *share);
+
+/* A sum of products in eight parts, so that compilers may use vectors, and all of them round alike. */
+RS_INLINE double rs_product(size_t n, const double *a, const double *b)
+{
+    double part[8] = {0};
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (size_t k = 0; k < 8; k++)
+            part[k] += a[i + k] * b[i + k];
+    for (; i < n; i++)
+        part[0] += a[i] * b[i];
+    return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
+}
 
 #endif
