@@ -77,6 +77,22 @@ def test_is_the_least_squares_sinusoid_of_the_recent_past() -> None:
     assert_allclose(bank.confidence[0, 0], 1 - left / variance, rtol=1e-9)
 
 
+def test_signals_and_bands_do_not_touch_each_other() -> None:
+    """35 resonators, which fill no whole number of vectors, against each alone; bit by bit."""
+    rng = np.random.default_rng(5)
+    x, valid = 9 + rng.standard_normal((90, 7)), rng.random((90, 7)) < 0.8
+    freq, width = np.array([0.3, 1.1, 3.0, 7.0, 12.0]), np.array([0.1, 0.6, 1.0, 3.0, 4.0])
+    bank = ResonatorBank(7, freq, width, _RATE)
+    together = bank.process(x, valid)
+    for channel in range(7):
+        for band in range(5):
+            one = ResonatorBank(1, freq[[band]], width[[band]], _RATE)
+            column = slice(channel, channel + 1)
+            alone = one.process(x[:, column], valid[:, column])
+            assert np.array_equal(together[:, column, band : band + 1], alone)
+            assert bank.confidence[channel, band] == one.confidence[0, 0]
+
+
 def test_an_offset_changes_nothing_from_the_first_sample_on() -> None:
     rng = np.random.default_rng(8)
     x, valid = rng.standard_normal((500, 1)), rng.random((500, 1)) < 0.8

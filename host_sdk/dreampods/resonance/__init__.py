@@ -2,6 +2,9 @@
 
 ====================  ===========================================================================
 ResonatorBank         phase, amplitude and confidence of rhythms, sample by sample
+EndpointHilbert       the same from a window, more exact, for the host
+BandPower             how strong rhythms have been
+SlowWaves             cues at a phase of deep sleep's waves, foretold
 order_parameter       how much a group moves as one, beside what chance alone would show
 order_sums            the same as sums that several hosts can add up
 plv, PairwisePLV      phase locking of all pairs, of a stretch or over a sliding window
@@ -25,6 +28,9 @@ time; the interpreter lock is released while C works. What happens inside is tol
 csrc/include/resonance.h.
 """
 
+from dreampods.resonance.band_power import (
+    BandPower,
+)
 from dreampods.resonance.beats import (
     BeatDetector,
     Beats,
@@ -45,6 +51,9 @@ from dreampods.resonance.frames import (
     decode_samples,
     encode_frames,
     new_frames,
+)
+from dreampods.resonance.hilbert import (
+    EndpointHilbert,
 )
 from dreampods.resonance.ima import (
     encode_ima,
@@ -72,18 +81,24 @@ from dreampods.resonance.resampler import (
 from dreampods.resonance.resonators import (
     ResonatorBank,
 )
+from dreampods.resonance.slow_waves import (
+    SlowWaveCues,
+    SlowWaves,
+)
 from dreampods.resonance.surrogates import (
     plv_surrogates,
 )
 
 __all__ = [
     "FRAME",
+    "BandPower",
     "BeatDetector",
     "Beats",
     "BreathFollower",
     "BreathVerdict",
     "Breathing",
     "Breaths",
+    "EndpointHilbert",
     "FrameDecoder",
     "Frames",
     "Kuramoto",
@@ -94,6 +109,8 @@ __all__ = [
     "PairwisePLV",
     "Resampler",
     "ResonatorBank",
+    "SlowWaveCues",
+    "SlowWaves",
     "Verdict",
     "breath_phase",
     "decode_samples",

@@ -1,0 +1,166 @@
+"""Cues at a phase of deep sleep's slow waves, foretold from what has come so far.
+
+What an analysis finds afterwards, with a filter that runs both ways, a sleeper's pod needs before
+it comes. `SlowWaves` learns the autocovariance of each channel and reads from the last seconds what
+comes nearest to that later answer in the mean square: Wiener's filter, made anew for each sleeper.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dreampods.resonance._kernel import (
+    checked,
+    ffi,
+    lib,
+    new,
+    not_negative,
+    number,
+    pointer,
+    positive,
+    whole,
+)
+
+_LEAST_REFRACTORY_S = 0.1
+_CUE = np.dtype(
+    [
+        ("frame", np.float64),
+        ("phase", np.float64),
+        ("amplitude", np.float64),
+        ("confidence", np.float64),
+        ("channel", np.uintp),
+    ]
+)
+
+
+class SlowWaveCues(NamedTuple):
+    """Moments at which slow waves reach the target phase: one entry of each array for each cue."""
+
+    frame: NDArray[np.float64]
+    """Where the target is: frames, and fractions of one, since the first, which was 0."""
+    channel: NDArray[np.intp]
+    phase: NDArray[np.float64]
+    """Foretold at `frame`, radians; the target, or beyond where that was noticed too late."""
+    amplitude: NDArray[np.float64]
+    """Foretold at `frame`, µV."""
+    confidence: NDArray[np.float64]
+    """0..1: a² / (a² + error²), times the share of the readings that was not missing."""
+
+
+class SlowWaves:
+    """Foretells slow waves on EEG channels, one cue for each large wave.
+
+    rate_hz: of the samples, 50 to 20,000. channels: number of signals, in µV, with the positive
+    half-wave as up-state (surface electrodes).
+    target_rad: 0 is the crest of the up-state, -π/2 the rise to it.
+    lead_s: a cue is known this much before its moment, 0 to 0.5 s. Each 50 ms cost some accuracy.
+    low_hz, high_hz: the band of the wave that is foretold, from 0.2 to 5 Hz: Butterworth of
+    order 2 run both ways (``scipy.signal.sosfiltfilt``), and its Hilbert transform.
+    least_uv: smallest height from trough to crest, as foretold: scaled to be as large in the mean
+    square as what an analysis finds later, but scattered around it.
+    least_confidence: 0..1. refractory_s: least time between cues of a channel, from 0.1 s.
+
+    No cue comes in the first 8 s, nor where the readings rest on too much that is missing.
+
+    Sources: Wiener 1949 (Extrapolation of Stationary Time Series); the criterion of 75 µV from
+    trough to crest is that of the AASM manual for slow-wave activity.
+    """
+
+    def __init__(
+        self,
+        rate_hz: float,
+        channels: int,
+        target_rad: float = 0.0,
+        *,
+        lead_s: float = 0.0,
+        low_hz: float = 0.5,
+        high_hz: float = 2.0,
+        least_uv: float = 75.0,
+        least_confidence: float = 0.5,
+        refractory_s: float = 0.5,
+    ) -> None:
+        self._channels = whole("channels", channels)
+        self._rate_hz = _between("rate_hz", rate_hz, 50, 20_000)
+        low = _between("low_hz", low_hz, 0.2, 5)
+        high = _between("high_hz", high_hz, 0.2, 5)
+        if low >= high:
+            raise ValueError(f"low_hz must be below high_hz, {low:g} is not below {high:g}")
+        settings = {
+            "rate_hz": self._rate_hz,
+            "target_rad": number("target_rad", target_rad),
+            "lead_s": _between("lead_s", lead_s, 0, 0.5),
+            "low_hz": low,
+            "high_hz": high,
+            "least_uv": not_negative("least_uv", least_uv),
+            "least_confidence": _between("least_confidence", least_confidence, 0, 1),
+            "refractory_s": positive("refractory_s", refractory_s),
+        }
+        if settings["refractory_s"] < _LEAST_REFRACTORY_S:
+            raise ValueError(f"refractory_s must be at least {_LEAST_REFRACTORY_S:g}")
+        self._waves = new(
+            lib.rs_slow_waves_new,
+            lib.rs_slow_waves_free,
+            self._channels,
+            ffi.new("rs_slow_waves_settings *", settings),
+        )
+
+    def process(self, x: ArrayLike, valid: ArrayLike | None = None) -> SlowWaveCues:
+        """The cues that the signals x (frames, channels), in µV, have led to.
+
+        A cue's frame lies at or after the end of the step in which it was found; it may lie beyond
+        this block. valid: (frames, channels), False where a sample is missing; x may be anything
+        there.
+        """
+        shape = ("frames", self._channels)
+        if valid is None:
+            signal = checked("x", x, np.float64, shape)
+            mask = None
+        else:
+            signal = checked("x", x, np.float64, shape, finite=False)
+            mask = checked("valid", valid, np.bool_, signal.shape)
+            checked("x where valid", np.where(mask, signal, 0.0), np.float64, shape)
+        most = 2 + int(len(signal) / (_LEAST_REFRACTORY_S * self._rate_hz))
+        cues = np.empty(self._channels * most, _CUE)
+        found = lib.rs_slow_waves_process(
+            self._waves,
+            len(signal),
+            pointer(signal),
+            pointer(mask),
+            ffi.from_buffer("rs_slow_wave_cue[]", cues),
+        )
+        cues = cues[:found]
+        return SlowWaveCues(
+            cues["frame"].copy(),
+            cues["channel"].astype(np.intp),
+            cues["phase"].copy(),
+            cues["amplitude"].copy(),
+            cues["confidence"].copy(),
+        )
+
+    @property
+    def phasor(self) -> NDArray[np.complex128]:
+        """(channels,): the wave foretold last, `lead_s` ahead: |µV|, angle 0 at the crest.
+
+        Readings come 50 to 100 times a second; this is of the newest. 0 in the first 8 s and on
+        channels where nothing is heard.
+        """
+        return self._state()[0]
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """(channels,), 0..1, of `phasor`."""
+        return self._state()[1]
+
+    def _state(self) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+        phasor = np.empty(self._channels, np.complex128)
+        confidence = np.empty(self._channels)
+        lib.rs_slow_waves_state(self._waves, pointer(phasor), pointer(confidence))
+        return phasor, confidence
+
+
+def _between(name: str, value: float, least: float, most: float) -> float:
+    found = number(name, value)
+    if not least <= found <= most:
+        raise ValueError(f"{name} must lie between {least:g} and {most:g}, not {found:g}")
+    return found
