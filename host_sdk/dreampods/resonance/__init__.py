@@ -4,7 +4,9 @@
 ResonatorBank         phase, amplitude and confidence of rhythms, sample by sample
 order_parameter       how much a group moves as one, beside what chance alone would show
 order_sums            the same as sums that several hosts can add up
-plv, PairwisePLV      phase locking of all pairs, of a stretch or over a sliding window
+Pairs                 PLV, PPC, ciPLV, wPLI, ACCorr, CCorr, envelopes of all pairs, live
+pair_sums, plv        the same over a whole stretch, as sums that add up; PLV alone
+nm_plv, raised        n:m phase locking, as of heartbeats to breaths
 plv_surrogates        what locking unrelated sleepers would show
 Kuramoto              oscillators that feel the group and their own body
 Mixer                 own sounds and the collective to one limited mix per pod
@@ -22,23 +24,36 @@ from dreampods.resonance.ima import encode_ima
 from dreampods.resonance.kuramoto import Kuramoto
 from dreampods.resonance.mixer import Mixed, Mixer
 from dreampods.resonance.order import Order, OrderSums, order_parameter, order_sums
-from dreampods.resonance.pairwise import PairwisePLV, plv
+from dreampods.resonance.pairs import (
+    MEASURES,
+    Pairs,
+    PairSums,
+    nm_plv,
+    pair_sums,
+    plv,
+    raised,
+)
 from dreampods.resonance.resampler import Resampler
 from dreampods.resonance.resonators import ResonatorBank
 from dreampods.resonance.surrogates import plv_surrogates
 
 __all__ = [
+    "MEASURES",
     "Kuramoto",
     "Mixed",
     "Mixer",
     "Order",
     "OrderSums",
-    "PairwisePLV",
+    "PairSums",
+    "Pairs",
     "Resampler",
     "ResonatorBank",
     "encode_ima",
+    "nm_plv",
     "order_parameter",
     "order_sums",
+    "pair_sums",
     "plv",
     "plv_surrogates",
+    "raised",
 ]

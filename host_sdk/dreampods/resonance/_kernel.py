@@ -113,10 +113,10 @@ _C_TYPES = {"b": "uint8_t[]", "h": "int16_t[]", "f": "float[]", "d": "double[]"}
 
 
 def pointer(array: NDArray[Any] | None) -> Any:
-    """For C: where a packed array lies; complex numbers as two doubles, truth as bytes."""
+    """For C: where a packed array lies; complex numbers as two real ones, truth as bytes."""
     if array is None:
         return ffi.NULL
-    kind = {"?": "b", "B": "b", "D": "d"}.get(array.dtype.char, array.dtype.char)
+    kind = {"?": "b", "B": "b", "F": "f", "D": "d"}.get(array.dtype.char, array.dtype.char)
     return ffi.from_buffer(_C_TYPES[kind], array)
 
 
