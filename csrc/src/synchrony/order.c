@@ -14,9 +14,6 @@
 #include "simd.h"
 
 RS_FUSED
-#if !defined(__clang__)
-#pragma GCC optimize ("no-math-errno") /* or a square root would be a call */
-#endif
 
 #define STRIP 64
 #define LANES 8                             /* sums side by side, as many as a vector holds */

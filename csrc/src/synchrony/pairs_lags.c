@@ -5,20 +5,19 @@
  * stays in registers. This file has no fused multiply-adds: y_a x_b - x_a y_b must be exactly 0 for two equal
  * signals, or the index would be made of rounding errors.
  */
-#include <math.h>
 #include <string.h>
 
 #include "pairs.h"
 
 #define REAL double
 #define NAME(x) x##_double
-#define SIZE(x) (REAL)fabs(x)
+#define WORD int64_t
 #include "pairs_lags.h"
 #undef REAL
 #undef NAME
-#undef SIZE
+#undef WORD
 
 #define REAL float
 #define NAME(x) x##_float
-#define SIZE(x) fabsf(x)
+#define WORD int32_t
 #include "pairs_lags.h"

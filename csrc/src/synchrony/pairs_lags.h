@@ -1,33 +1,48 @@
-/* The tile of pairs_lags.c, for one precision: included with REAL, NAME(x) and SIZE(x) defined. */
+/* The tile of pairs_lags.c, for one precision: included with REAL, WORD (as wide) and NAME(x) defined. */
 
+typedef REAL NAME(lag_vector) __attribute__((vector_size(64)));
+typedef WORD NAME(lag_bits) __attribute__((vector_size(64)));
+#define VECTOR NAME(lag_vector)
+#define BITS NAME(lag_bits)
 #define LANES (64 / sizeof(REAL))
+#define TALL 2  /* pods a of a tile, which has three sums */
 
 typedef struct {
-    REAL lag[LANES], size[LANES], square[LANES];
+    VECTOR lag[TALL], size[TALL], square[TALL];
 } NAME(lag_tile);
 
 RS_INLINE void NAME(gather_lags)(NAME(lag_tile) *tile, const REAL *a, const REAL *b, size_t im, size_t frames,
-                                 size_t step, REAL sign)
+                                 size_t step, int sign)
 {
+    const WORD but_sign = (WORD)~((WORD)1 << (8 * sizeof(WORD) - 1));
     for (size_t t = 0; t < frames; t++, a += step, b += step) {
-        const REAL x = a[0], y = a[im];
-        for (size_t i = 0; i < LANES; i++) {
-            const REAL lag = y * b[i] - x * b[im + i];
-            tile->lag[i] += sign * lag;
-            tile->size[i] += sign * SIZE(lag);
-            tile->square[i] += sign * (lag * lag);
+        VECTOR x, y;
+        memcpy(&x, b, sizeof x);
+        memcpy(&y, b + im, sizeof y);
+        for (size_t i = 0; i < TALL; i++) {
+            const VECTOR lag = a[im + i] * x - a[i] * y;
+            const VECTOR size = (VECTOR)((BITS)lag & but_sign), square = lag * lag;
+            tile->lag[i] = sign > 0 ? tile->lag[i] + lag : tile->lag[i] - lag;
+            tile->size[i] = sign > 0 ? tile->size[i] + size : tile->size[i] - size;
+            tile->square[i] = sign > 0 ? tile->square[i] + square : tile->square[i] - square;
         }
     }
 }
 
+RS_INLINE void NAME(put_lag)(double *restrict sums, const VECTOR *tile)
+{
+    REAL numbers[LANES];
+    memcpy(numbers, tile, sizeof numbers);
+    for (size_t i = 0; i < LANES; i++)
+        sums[i] += (double)numbers[i];
+}
+
 RS_INLINE void NAME(put_lags)(const pair_layout *layout, double *sums, size_t at, const NAME(lag_tile) *tile)
 {
-    double *lag = sums + layout->sum[RS_SUM_LAG] + at, *size = sums + layout->sum[RS_SUM_LAG_SIZE] + at;
-    double *square = sums + layout->sum[RS_SUM_LAG_SQUARE] + at;
-    for (size_t i = 0; i < LANES; i++) {
-        lag[i] += (double)tile->lag[i];
-        size[i] += (double)tile->size[i];
-        square[i] += (double)tile->square[i];
+    for (size_t i = 0; i < TALL; i++, at += layout->width) {
+        NAME(put_lag)(sums + layout->sum[RS_SUM_LAG] + at, &tile->lag[i]);
+        NAME(put_lag)(sums + layout->sum[RS_SUM_LAG_SIZE] + at, &tile->size[i]);
+        NAME(put_lag)(sums + layout->sum[RS_SUM_LAG_SQUARE] + at, &tile->square[i]);
     }
 }
 
@@ -40,7 +55,7 @@ void NAME(rs_pairs_lags)(const pair_batch *batch)
     const REAL *fresh = (const REAL *)batch->fresh + layout->row[ROW_RE];
     const REAL *old = (const REAL *)batch->old + layout->row[ROW_RE];
     const size_t im = layout->row[ROW_IM] - layout->row[ROW_RE];
-    for (size_t a = 0; a < layout->pods; a++)
+    for (size_t a = 0; a < layout->pods; a += TALL)
         for (size_t b = a / LANES * LANES; b < layout->pods; b += LANES) {
             NAME(lag_tile) tile = {0};
             const size_t at = a * layout->width + b;
@@ -53,4 +68,7 @@ void NAME(rs_pairs_lags)(const pair_batch *batch)
         }
 }
 
+#undef VECTOR
+#undef BITS
 #undef LANES
+#undef TALL

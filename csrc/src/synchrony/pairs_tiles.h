@@ -91,11 +91,10 @@ RS_INLINE void NAME(gather_lock)(VECTOR *re, VECTOR *im, const REAL *xa, const R
         NAME(load)(&x, xb);
         NAME(load)(&y, yb);
         for (size_t a = 0; a < LOW; a++) {
-            const REAL c = sign > 0 ? xa[a] : -xa[a], s = sign > 0 ? ya[a] : -ya[a];
-            re[a] = re[a] + c * x;
-            im[a] = im[a] + s * x;
-            re[a] = re[a] + s * y;
-            im[a] = im[a] - c * y;
+            re[a] = sign > 0 ? re[a] + xa[a] * x : re[a] - xa[a] * x;
+            im[a] = sign > 0 ? im[a] + ya[a] * x : im[a] - ya[a] * x;
+            re[a] = sign > 0 ? re[a] + ya[a] * y : re[a] - ya[a] * y;
+            im[a] = sign > 0 ? im[a] - xa[a] * y : im[a] + xa[a] * y;
         }
     }
 }
@@ -141,11 +140,10 @@ RS_INLINE void NAME(gather_four)(NAME(four) *tile, const REAL *xa, const REAL *y
         NAME(load)(&x, xb);
         NAME(load)(&y, yb);
         for (size_t a = 0; a < LOW; a++) {
-            const REAL c = sign > 0 ? xa[a] : -xa[a], s = sign > 0 ? ya[a] : -ya[a];
-            tile->xx[a] = tile->xx[a] + c * x;
-            tile->yy[a] = tile->yy[a] + s * y;
-            tile->yx[a] = tile->yx[a] + s * x;
-            tile->xy[a] = tile->xy[a] + c * y;
+            tile->xx[a] = sign > 0 ? tile->xx[a] + xa[a] * x : tile->xx[a] - xa[a] * x;
+            tile->yy[a] = sign > 0 ? tile->yy[a] + ya[a] * y : tile->yy[a] - ya[a] * y;
+            tile->yx[a] = sign > 0 ? tile->yx[a] + ya[a] * x : tile->yx[a] - ya[a] * x;
+            tile->xy[a] = sign > 0 ? tile->xy[a] + xa[a] * y : tile->xy[a] - xa[a] * y;
         }
     }
 }

@@ -2,17 +2,13 @@
  * From sums to measures: see resonance.h.
  *
  * No angle is taken. The sine of a - A, with A the direction of a sum M, is Im(u conj(M)) / |M|, and its square's sum
- * is (S w - Re(S w u^2 conj(M)^2 / |M|^2)) / 2. Values are computed for a row of pairs at a time, from sums copied to
- * buffers on the stack, so that the formulae are loops over neighbours.
+ * is (S w - Re(S w u^2 conj(M)^2 / |M|^2)) / 2. Values are computed for a row of pairs at a time, so that the formulae
+ * are loops over neighbours.
  */
 #include <math.h>
 #include <stddef.h>
 
 #include "pairs.h"
-
-#if !defined(__clang__)
-#pragma GCC optimize ("no-math-errno") /* or a square root would be a call */
-#endif
 
 #define STRIP 64                    /* pairs at a time */
 #define LEAST_VARIATION 1e-6        /* of the sum of squares: less may be rounding */
@@ -57,10 +53,25 @@ RS_INLINE double direction(double *re, double *im)
     return size;
 }
 
-/* Sums of one row of pairs: those of a with b, and of b with a, which differ where a sum is not symmetric. */
+/* Sums of one row of pairs: those of a with b, and of b with a, which differ where a sum is not symmetric. They are
+ * read where they lie if they lie side by side, or else are copied to here. */
 typedef struct {
-    strip of[RS_PAIR_SUMS], back[RS_PAIR_SUMS];
+    const double *of[RS_PAIR_SUMS], *back[RS_PAIR_SUMS];
+    strip copies[2 * RS_PAIR_SUMS];
 } row_of_pairs;
+
+RS_INLINE const double *side_by_side(const double *from, size_t step, size_t count, double *copy)
+{
+    if (step == 1)
+        return from;
+    if (step == 0)
+        for (size_t i = 0; i < count; i++)
+            copy[i] = from[0];
+    else
+        for (size_t i = 0; i < count; i++)
+            copy[i] = from[i * step];
+    return copy;
+}
 
 #define EACH for (size_t i = 0; i < count; i++)
 #define SUM(name) const double *const name = row->of[RS_SUM_##name]
@@ -178,6 +189,25 @@ RS_INLINE void envelope_correlation(const row_of_pairs *row, size_t count, doubl
     }
 }
 
+/* Fills the lower half from the upper one, a cache line at a time. */
+RS_INLINE void mirror(size_t pods, double *out)
+{
+    enum { LINE = 8 };
+    for (size_t a = 0; a < pods; a += LINE) {
+        const size_t most = pods - a < LINE ? pods - a : LINE;
+        for (size_t b = a + 1; b < pods; b++) {
+            double *to = out + b * pods + a;
+            const double *from = out + a * pods + b;
+            if (b >= a + LINE && most == LINE)
+                for (size_t i = 0; i < LINE; i++)
+                    to[i] = from[i * pods];
+            else
+                for (size_t i = 0; i < most && a + i < b; i++)
+                    to[i] = from[i * pods];
+        }
+    }
+}
+
 RS_CLONES
 void rs_pairs_measure(rs_pair_measure measure, size_t pods, const double *const *sums, const size_t *down,
                       const size_t *across, double *out)
@@ -191,14 +221,11 @@ void rs_pairs_measure(rs_pair_measure measure, size_t pods, const double *const 
             for (size_t sum = 0; sum < RS_PAIR_SUMS; sum++) {
                 if (!(needed >> sum & 1))
                     continue;
-                const double *from = sums[sum] + a * down[sum] + start * across[sum];
-                if (across[sum] == 1)
-                    EACH row->of[sum][i] = from[i];
-                else
-                    EACH row->of[sum][i] = from[0];
-                from = sums[sum] + start * down[sum] + a * across[sum];
+                row->of[sum] = side_by_side(sums[sum] + a * down[sum] + start * across[sum], across[sum], count,
+                                            row->copies[2 * sum]);
                 if (one_sided >> sum & 1)
-                    EACH row->back[sum][i] = from[i * down[sum]];
+                    row->back[sum] = side_by_side(sums[sum] + start * down[sum] + a * across[sum], down[sum], count,
+                                                  row->copies[2 * sum + 1]);
             }
             strip values;
             switch (measure) {
@@ -223,8 +250,8 @@ void rs_pairs_measure(rs_pair_measure measure, size_t pods, const double *const 
             EACH to[i] = (FRAMES[i] > 0.5) & (WEIGHT[i] > 0.0) ? values[i] : nothing;
             if ((measure == RS_WPLI || measure == RS_WPLI2_DEBIASED) && start == a)
                 to[0] = NAN;
-            EACH out[(start + i) * pods + a] = to[i];
         }
+    mirror(pods, out);
 }
 
 void rs_pair_values(rs_pair_measure measure, uint32_t kept, size_t pods, size_t bands, const double *sums,
