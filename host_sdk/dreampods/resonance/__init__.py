@@ -7,7 +7,12 @@ order_sums            the same as sums that several hosts can add up
 Pairs                 PLV, PPC, ciPLV, wPLI, ACCorr, CCorr, envelopes of all pairs, live
 pair_sums, plv        the same over a whole stretch, as sums that add up; PLV alone
 nm_plv, raised        n:m phase locking, as of heartbeats to breaths
+cluster_phase         each one's steadiness towards the group, and the group's
+leave_one_out         each one's correlation with the mean of the others
+windowed_cross_...    who follows whom in slow signals, and how much later
 plv_surrogates        what locking unrelated sleepers would show
+plv_p_values          how often they would be locked as much as each pair is; order_p_value: as
+                      much in order; shift_p_values: the same for any statistic of a stretch
 Kuramoto              oscillators that feel the group and their own body
 Mixer                 own sounds and the collective to one limited mix per pod
 Resampler             a mix to PCM at the rate of a pod's own crystal
@@ -20,6 +25,11 @@ time; the interpreter lock is released while C works. What happens inside is tol
 csrc/include/resonance.h.
 """
 
+from dreampods.resonance.crosscorrelation import (
+    WindowedCorrelation,
+    windowed_cross_correlation,
+)
+from dreampods.resonance.group import ClusterPhase, cluster_phase, fisher_z, leave_one_out
 from dreampods.resonance.ima import encode_ima
 from dreampods.resonance.kuramoto import Kuramoto
 from dreampods.resonance.mixer import Mixed, Mixer
@@ -35,10 +45,16 @@ from dreampods.resonance.pairs import (
 )
 from dreampods.resonance.resampler import Resampler
 from dreampods.resonance.resonators import ResonatorBank
-from dreampods.resonance.surrogates import plv_surrogates
+from dreampods.resonance.surrogates import (
+    order_p_value,
+    plv_p_values,
+    plv_surrogates,
+    shift_p_values,
+)
 
 __all__ = [
     "MEASURES",
+    "ClusterPhase",
     "Kuramoto",
     "Mixed",
     "Mixer",
@@ -48,12 +64,20 @@ __all__ = [
     "Pairs",
     "Resampler",
     "ResonatorBank",
+    "WindowedCorrelation",
+    "cluster_phase",
     "encode_ima",
+    "fisher_z",
+    "leave_one_out",
     "nm_plv",
+    "order_p_value",
     "order_parameter",
     "order_sums",
     "pair_sums",
     "plv",
+    "plv_p_values",
     "plv_surrogates",
     "raised",
+    "shift_p_values",
+    "windowed_cross_correlation",
 ]

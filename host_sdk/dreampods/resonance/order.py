@@ -31,7 +31,7 @@ class Order:
     angle: float
     chance: float
     n_eff: float
-    corrected: float = field(default=math.nan, compare=False)
+    corrected: float = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class OrderSums:
     def order(self) -> Order:
         """The order parameter of all phases in the sums."""
         if self.square == 0:
-            return Order(value=0.0, angle=0.0, chance=1.0, n_eff=0.0)
+            return Order(value=0.0, angle=0.0, chance=1.0, n_eff=0.0, corrected=math.nan)
         n_eff = self.weight * self.weight / self.square
         pairs = self.weight * self.weight - self.square
         locked = self.phasor.real**2 + self.phasor.imag**2 - self.square

@@ -127,8 +127,8 @@ class PairSums(_Measured):
     def value(self, measure: str) -> Floats:
         """The measure of that name, (bands, pods, pods)."""
         _require(measure, self.measures)
-        out = np.empty(self.numbers.shape[1:])
-        bands, pods, _ = out.shape
+        _, bands, pods, _ = self.numbers.shape
+        out = np.empty((bands, pods, pods))
         kept = _sums_for(self.measures)
         numbers = np.ascontiguousarray(self.numbers)
         lib.rs_pair_values(_C_NAMES[measure], kept, pods, bands, pointer(numbers), pointer(out))
@@ -167,11 +167,10 @@ class Pairs(_Measured):
         self._bands = whole("bands", bands)
         self._measures = _named(measures)
         self._weighted = bool(weighted)
-        self._real, self._complex, self._push = (
-            (np.float64, np.complex128, lib.rs_pairs_push)
-            if precision == "float64"
-            else (np.float32, np.complex64, lib.rs_pairs_push_single)
-        )
+        single = precision == "float32"
+        self._real = np.dtype(np.float32 if single else np.float64)
+        self._complex = np.dtype(np.complex64 if single else np.complex128)
+        self._push = lib.rs_pairs_push_single if single else lib.rs_pairs_push
         self._pairs = new(
             lib.rs_pairs_new,
             lib.rs_pairs_free,
@@ -181,7 +180,7 @@ class Pairs(_Measured):
             0.0 if memory is None else positive("memory", memory),
             _sums_for(self._measures),
             self._weighted,
-            precision == "float32",
+            single,
         )
 
     def push(self, u: ArrayLike, weight: ArrayLike | None = None) -> None:
@@ -197,7 +196,9 @@ class Pairs(_Measured):
             if not phasors.all():
                 raise ValueError("u holds a 0, which has no angle and so no weight; use weights")
         weights = (
-            None if weight is None else checked("weight", weight, self._real, phasors.shape, least=0)
+            None
+            if weight is None
+            else checked("weight", weight, self._real, phasors.shape, least=0)
         )
         self._push(self._pairs, len(phasors), pointer(phasors), pointer(weights))
 
@@ -265,9 +266,7 @@ def raised(u: ArrayLike, power: int) -> NDArray[np.complex128]:
     return np.asarray(length * unit ** whole("power", power))
 
 
-def nm_plv(
-    a: ArrayLike, b: ArrayLike, n: int, m: int, weight: ArrayLike | None = None
-) -> float:
+def nm_plv(a: ArrayLike, b: ArrayLike, n: int, m: int, weight: ArrayLike | None = None) -> float:
     """n:m phase locking value |Σ w e^{i(nα - mβ)}| / Σ w of a and b, each (frames,) complex.
 
     A heart that beats four times a breath is locked 1:4 to it: ``nm_plv(heart, breath, 1, 4)``

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dreampods import resonance
 from dreampods.dreamscape import Bodies, Scene
 from dreampods.dreamscape.bodies import EEG_BANDS
-from dreampods import resonance
 from dreampods.resonance import Kuramoto, Order, order_parameter, plv_surrogates
 
 from .body import BREATH, Bands, Body, Rhythm
