@@ -105,7 +105,7 @@ def test_unusable_input_is_refused() -> None:
             judge(u * np.nan, window=2, min_shift=1)
     with pytest.raises(ValueError, match="at least 1"):
         order_p_value(u, window=2, min_shift=1, draws=0)
-    for x, why in ((np.ones(4), "shape"), (np.ones((0, 2)), "nothing"), (u * np.inf, "NaN")):
+    for x, why in ((np.ones(4), "shape"), (np.ones((0, 2)), "nothing"), (np.full((4, 2), np.inf), "NaN")):
         with pytest.raises(ValueError, match=why):
             shift_p_values(lambda z: abs(z).mean(), x)
 
@@ -140,7 +140,7 @@ def test_shifts_of_strangers_too() -> None:
 
     def all_of_them(u: NDArray[np.complex128]) -> NDArray[np.float64]:
         x = u.real
-        found = windowed_cross_correlation(x[:, 0], x[:, 1], window=60, max_lag=4, step=60)
+        found = windowed_cross_correlation(x[:, 0], x[:, 1], window=60, max_lag=2, step=60)
         return np.concatenate(
             [plv(u)[np.triu_indices(3, 1)], leave_one_out(x)[0], [np.mean(found.peak)]]
         )
@@ -148,15 +148,14 @@ def test_shifts_of_strangers_too() -> None:
     rng = np.random.default_rng(12)
     p = np.array(
         [
-            shift_p_values(all_of_them, _rhythms(rng, 600, 3, 5.0), draws=59, seed=k)
-            for k in range(600)
+            shift_p_values(all_of_them, _rhythms(rng, 500, 3, 5.0), draws=39, seed=k)
+            for k in range(400)
         ]
     )
     below = p <= 0.05
-    assert p.shape == (600, 7)
-    assert 0.04 <= below[:, :3].mean() <= 0.06
-    assert 0.04 <= below[:, 3:6].mean() <= 0.06
-    assert 0.03 <= below[:, 6].mean() <= 0.07, "600 cases tell less"
+    assert p.shape == (400, 7)
+    assert 0.04 <= below[:, :6].mean() <= 0.06
+    assert 0.03 <= below[:, 6].mean() <= 0.07, "400 cases tell less"
 
 
 def test_those_who_move_together_have_a_small_p() -> None:

@@ -14,7 +14,7 @@ typedef struct {
 RS_INLINE void NAME(gather_lags)(NAME(lag_tile) *tile, const REAL *a, const REAL *b, size_t im, size_t frames,
                                  size_t step, int sign)
 {
-    const WORD but_sign = (WORD)~((WORD)1 << (8 * sizeof(WORD) - 1));
+    const WORD but_sign = (WORD)(((uint64_t)1 << (8 * sizeof(WORD) - 1)) - 1);
     for (size_t t = 0; t < frames; t++, a += step, b += step) {
         VECTOR x, y;
         memcpy(&x, b, sizeof x);

@@ -136,7 +136,7 @@ RS_INLINE void adjusted_correlation(const row_of_pairs *row, size_t count, doubl
         const double of_b = 0.5 * (WEIGHT[i] - DOUBLE_RE_BACK[i] * b_re - DOUBLE_IM_BACK[i] * b_im);
         const double least = LEAST_VARIATION * WEIGHT[i];
         const double value = (locked - turning) / (2.0 * sqrt(of_a * of_b));
-        out[i] = (of_a > least) & (of_b > least) ? within(value, -1.0, 1.0) : NAN;
+        out[i] = ((of_a > least) & (of_b > least)) ? within(value, -1.0, 1.0) : NAN;
     }
 }
 
@@ -168,7 +168,7 @@ RS_INLINE void circular_correlation(const row_of_pairs *row, size_t count, doubl
         const double of_a = 0.5 * (WEIGHT[i] - DOUBLE_RE[i] * a2_re - DOUBLE_IM[i] * a2_im);
         const double of_b = 0.5 * (WEIGHT[i] - DOUBLE_RE_BACK[i] * b2_re - DOUBLE_IM_BACK[i] * b2_im);
         const double least = LEAST_VARIATION * WEIGHT[i];
-        out[i] = (of_a > least) & (of_b > least) ? within(both / sqrt(of_a * of_b), -1.0, 1.0) : NAN;
+        out[i] = ((of_a > least) & (of_b > least)) ? within(both / sqrt(of_a * of_b), -1.0, 1.0) : NAN;
     }
 }
 
@@ -247,7 +247,7 @@ void rs_pairs_measure(rs_pair_measure measure, size_t pods, const double *const 
             SUM(FRAMES);
             const double nothing = measure == RS_N_EFF ? 0.0 : (double)NAN;
             double *const to = out + a * pods + start;
-            EACH to[i] = (FRAMES[i] > 0.5) & (WEIGHT[i] > 0.0) ? values[i] : nothing;
+            EACH to[i] = ((FRAMES[i] > 0.5) & (WEIGHT[i] > 0.0)) ? values[i] : nothing;
             if ((measure == RS_WPLI || measure == RS_WPLI2_DEBIASED) && start == a)
                 to[0] = NAN;
         }

@@ -69,15 +69,14 @@ def windowed_cross_correlation(
         for name, weight in (("weight_x", weight_x), ("weight_y", weight_y))
     )
     size, hop = whole("window", window), whole("step", step)
-    if max_lag != 0:
-        whole("max_lag", max_lag)
-    if size + 2 * max_lag > frames:
+    most = whole("max_lag", max_lag) if max_lag != 0 else 0
+    if size + 2 * most > frames:
         raise ValueError(
-            f"a window of {size} frames with lags of ±{max_lag} needs {size + 2 * max_lag} frames, "
+            f"a window of {size} frames with lags of ±{most} needs {size + 2 * most} frames, "
             f"x has {frames}"
         )
-    starts = np.arange(max_lag, frames - size - max_lag + 1, hop)
-    lags = np.arange(-max_lag, max_lag + 1)
+    starts = np.arange(most, frames - size - most + 1, hop)
+    lags = np.arange(-most, most + 1)
     first, second = _centred(first, of_first), _centred(second, of_second)
     # What comes round from the other end lies outside of all windows
     r = np.stack(

@@ -53,7 +53,7 @@ def cluster_phase(phase: ArrayLike, weight: ArrayLike | None = None) -> ClusterP
     evidence = np.where(size > 0, weights, 0.0)
     with np.errstate(invalid="ignore"):  # 0 / 0 where there is no evidence
         of_people = relation.sum(axis=0) / evidence.sum(axis=0)
-        kept = np.abs((relation * np.exp(-1j * np.angle(of_people))).sum(axis=1))
+        kept = np.abs((relation * np.exp(-1j * np.angle(np.nan_to_num(of_people)))).sum(axis=1))
         over_time = kept / evidence.sum(axis=1)
     known = np.isfinite(over_time)
     return ClusterPhase(

@@ -78,8 +78,8 @@ def plv_p_values(
         own = blocks.last(a, b)
         if np.isfinite(own):
             # Rounding makes equals differ: a metronome is no more locked than its past
-            below = np.mean(values < own - 1e-12)
-            p[a, b] = p[b, a] = 1 - below / (1 + 1 / blocks.independent)
+            reached = np.count_nonzero(values >= own - 1e-12)
+            p[a, b] = p[b, a] = _p_value(reached, values.size, blocks.independent)
     return p
 
 
@@ -126,11 +126,15 @@ def order_p_value(
         return 1.0
     # As many independent windows as the stretch holds, not as many as were drawn from it
     fewer = min(count, independent * (independent - 1))
-    return float(1 - np.mean(known < own - 1e-12) / (1 + 1 / fewer))
+    return _p_value(np.count_nonzero(known >= own - 1e-12), known.size, fewer)
 
 
 def shift_p_values(
-    statistic: Callable[[NDArray[Any]], ArrayLike], x: ArrayLike, *, draws: int = 199, seed: int = 0
+    statistic: Callable[[NDArray[Any]], ArrayLike],
+    x: ArrayLike,
+    *,
+    draws: int = 199,
+    seed: int = 0,
 ) -> Floats:
     """How often a statistic of unrelated people's series is at least as large as that of x.
 
@@ -239,6 +243,12 @@ def _of_windows(products: NDArray[Any], blocks: int) -> NDArray[Any]:
     windows = len(products) - blocks + 1
     shifted = [products[k : k + windows, k : k + windows] for k in range(blocks)]
     return np.asarray(np.sum(shifted, axis=0))
+
+
+def _p_value(reached: int, of: int, independent: int) -> float:
+    """The share of surrogates that reach a value, counting it as one more of the independent ones."""
+    own = of / independent
+    return (reached + own) / (of + own)
 
 
 def _independent(windows: int, size: int, apart: int) -> int:
