@@ -105,7 +105,11 @@ def test_unusable_input_is_refused() -> None:
             judge(u * np.nan, window=2, min_shift=1)
     with pytest.raises(ValueError, match="at least 1"):
         order_p_value(u, window=2, min_shift=1, draws=0)
-    for x, why in ((np.ones(4), "shape"), (np.ones((0, 2)), "nothing"), (np.full((4, 2), np.inf), "NaN")):
+    for x, why in (
+        (np.ones(4), "shape"),
+        (np.ones((0, 2)), "nothing"),
+        (np.full((4, 2), np.inf), "NaN"),
+    ):
         with pytest.raises(ValueError, match=why):
             shift_p_values(lambda z: abs(z).mean(), x)
 

@@ -1,10 +1,9 @@
 /* The tile of pairs_lags.c, for one precision: included with REAL, WORD (as wide) and NAME(x) defined. */
 
-typedef REAL NAME(lag_vector) __attribute__((vector_size(64)));
-typedef WORD NAME(lag_bits) __attribute__((vector_size(64)));
-#define VECTOR NAME(lag_vector)
-#define BITS NAME(lag_bits)
-#define LANES (64 / sizeof(REAL))
+#include "pairs_vector.h"
+
+typedef WORD NAME(bits) __attribute__((vector_size(64)));
+#define BITS NAME(bits)
 #define TALL 2  /* pods a of a tile, which has three sums */
 
 typedef struct {
@@ -29,20 +28,12 @@ RS_INLINE void NAME(gather_lags)(NAME(lag_tile) *tile, const REAL *a, const REAL
     }
 }
 
-RS_INLINE void NAME(put_lag)(double *restrict sums, const VECTOR *tile)
-{
-    REAL numbers[LANES];
-    memcpy(numbers, tile, sizeof numbers);
-    for (size_t i = 0; i < LANES; i++)
-        sums[i] += (double)numbers[i];
-}
-
 RS_INLINE void NAME(put_lags)(const pair_layout *layout, double *sums, size_t at, const NAME(lag_tile) *tile)
 {
     for (size_t i = 0; i < TALL; i++, at += layout->width) {
-        NAME(put_lag)(sums + layout->sum[RS_SUM_LAG] + at, &tile->lag[i]);
-        NAME(put_lag)(sums + layout->sum[RS_SUM_LAG_SIZE] + at, &tile->size[i]);
-        NAME(put_lag)(sums + layout->sum[RS_SUM_LAG_SQUARE] + at, &tile->square[i]);
+        NAME(put)(sums + layout->sum[RS_SUM_LAG] + at, &tile->lag[i]);
+        NAME(put)(sums + layout->sum[RS_SUM_LAG_SIZE] + at, &tile->size[i]);
+        NAME(put)(sums + layout->sum[RS_SUM_LAG_SQUARE] + at, &tile->square[i]);
     }
 }
 
@@ -68,7 +59,5 @@ void NAME(rs_pairs_lags)(const pair_batch *batch)
         }
 }
 
-#undef VECTOR
 #undef BITS
-#undef LANES
 #undef TALL

@@ -5,19 +5,10 @@
  * of b's numbers serves all of its a. Where sum_ab follows from sum_ba, tiles left of the diagonal are left out.
  */
 
-typedef REAL NAME(vector) __attribute__((vector_size(64)));
-#define VECTOR NAME(vector)
-#define LANES (64 / sizeof(REAL))
-#define TALL 8      /* pods a of a tile of one sum */
-#define LOW 4       /* pods a of a tile of two or four sums, which need as many registers */
+#include "pairs_vector.h"
 
-RS_INLINE void NAME(put)(double *restrict sums, const VECTOR *tile)
-{
-    REAL numbers[LANES];
-    memcpy(numbers, tile, sizeof numbers);
-    for (size_t i = 0; i < LANES; i++)
-        sums[i] += (double)numbers[i];
-}
+#define TALL 8      /* pods a of a tile of one sum */
+#define LOW 4       /* pods a of a tile of four products, which need as many registers */
 
 RS_INLINE VECTOR *NAME(load)(VECTOR *to, const REAL *from)
 {
@@ -82,52 +73,7 @@ RS_INLINE void NAME(alone)(const pair_batch *batch, size_t sum, size_t f)
     }
 }
 
-/* u_a conj(u_b) alone: two sums from four products. */
-RS_INLINE void NAME(gather_lock)(VECTOR *re, VECTOR *im, const REAL *xa, const REAL *ya, const REAL *xb, const REAL *yb,
-                                 size_t frames, size_t step, int sign)
-{
-    for (size_t t = 0; t < frames; t++, xa += step, ya += step, xb += step, yb += step) {
-        VECTOR x, y;
-        NAME(load)(&x, xb);
-        NAME(load)(&y, yb);
-        for (size_t a = 0; a < LOW; a++) {
-            re[a] = sign > 0 ? re[a] + xa[a] * x : re[a] - xa[a] * x;
-            im[a] = sign > 0 ? im[a] + ya[a] * x : im[a] - ya[a] * x;
-            re[a] = sign > 0 ? re[a] + ya[a] * y : re[a] - ya[a] * y;
-            im[a] = sign > 0 ? im[a] - xa[a] * y : im[a] + xa[a] * y;
-        }
-    }
-}
-
-RS_INLINE void NAME(lock)(const pair_batch *batch)
-{
-    const pair_layout *layout = batch->layout;
-    const size_t width = layout->width, step = layout->frame;
-    const size_t x = layout->row[ROW_X], y = layout->row[ROW_Y];
-    const size_t at_re = layout->sum[RS_SUM_LOCK_RE], at_im = layout->sum[RS_SUM_LOCK_IM];
-    const REAL *fresh = batch->fresh, *old = batch->old;
-    for (size_t a = 0; a < layout->pods; a += LOW)
-        for (size_t b = a / LANES * LANES; b < layout->pods; b += LANES) {
-            VECTOR re[LOW] = {0}, im[LOW] = {0};
-            const size_t at = a * width + b;
-            NAME(gather_lock)(re, im, fresh + x + a, fresh + y + a, fresh + x + b, fresh + y + b, batch->entering,
-                              step, 1);
-            if (batch->next != NULL)
-                for (size_t i = 0; i < LOW; i++) {
-                    NAME(put)(batch->next + at_re + at + i * width, &re[i]);
-                    NAME(put)(batch->next + at_im + at + i * width, &im[i]);
-                }
-            if (batch->leaving)
-                NAME(gather_lock)(re, im, old + x + a, old + y + a, old + x + b, old + y + b, batch->leaving, step,
-                                  -1);
-            for (size_t i = 0; i < LOW; i++) {
-                NAME(put)(batch->now + at_re + at + i * width, &re[i]);
-                NAME(put)(batch->now + at_im + at + i * width, &im[i]);
-            }
-        }
-}
-
-/* u_a conj(u_b) and u_a u_b: four sums from the same four products. */
+/* u_a conj(u_b), and where asked for u_a u_b: two or four sums from the same four products. */
 typedef struct {
     VECTOR xx[LOW], yy[LOW], yx[LOW], xy[LOW];
 } NAME(four);
@@ -135,33 +81,39 @@ typedef struct {
 RS_INLINE void NAME(gather_four)(NAME(four) *tile, const REAL *xa, const REAL *ya, const REAL *xb, const REAL *yb,
                                  size_t frames, size_t step, int sign)
 {
+    NAME(four) own = *tile; /* not through the pointer, so that it stays in registers */
     for (size_t t = 0; t < frames; t++, xa += step, ya += step, xb += step, yb += step) {
         VECTOR x, y;
         NAME(load)(&x, xb);
         NAME(load)(&y, yb);
+#pragma GCC unroll 4
         for (size_t a = 0; a < LOW; a++) {
-            tile->xx[a] = sign > 0 ? tile->xx[a] + xa[a] * x : tile->xx[a] - xa[a] * x;
-            tile->yy[a] = sign > 0 ? tile->yy[a] + ya[a] * y : tile->yy[a] - ya[a] * y;
-            tile->yx[a] = sign > 0 ? tile->yx[a] + ya[a] * x : tile->yx[a] - ya[a] * x;
-            tile->xy[a] = sign > 0 ? tile->xy[a] + xa[a] * y : tile->xy[a] - xa[a] * y;
+            own.xx[a] = sign > 0 ? own.xx[a] + xa[a] * x : own.xx[a] - xa[a] * x;
+            own.yy[a] = sign > 0 ? own.yy[a] + ya[a] * y : own.yy[a] - ya[a] * y;
+            own.yx[a] = sign > 0 ? own.yx[a] + ya[a] * x : own.yx[a] - ya[a] * x;
+            own.xy[a] = sign > 0 ? own.xy[a] + xa[a] * y : own.xy[a] - xa[a] * y;
         }
     }
+    *tile = own;
 }
 
-RS_INLINE void NAME(put_four)(const pair_layout *layout, double *sums, size_t at, const NAME(four) *tile)
+RS_INLINE void NAME(put_four)(const pair_layout *layout, double *sums, size_t at, const NAME(four) *tile, int turn)
 {
+#pragma GCC unroll 4
     for (size_t i = 0; i < LOW; i++) {
         const size_t here = at + i * layout->width;
         const VECTOR lock_re = tile->xx[i] + tile->yy[i], lock_im = tile->yx[i] - tile->xy[i];
-        const VECTOR turn_re = tile->xx[i] - tile->yy[i], turn_im = tile->yx[i] + tile->xy[i];
         NAME(put)(sums + layout->sum[RS_SUM_LOCK_RE] + here, &lock_re);
         NAME(put)(sums + layout->sum[RS_SUM_LOCK_IM] + here, &lock_im);
+        if (!turn)
+            continue;
+        const VECTOR turn_re = tile->xx[i] - tile->yy[i], turn_im = tile->yx[i] + tile->xy[i];
         NAME(put)(sums + layout->sum[RS_SUM_TURN_RE] + here, &turn_re);
         NAME(put)(sums + layout->sum[RS_SUM_TURN_IM] + here, &turn_im);
     }
 }
 
-RS_INLINE void NAME(lock_and_turn)(const pair_batch *batch)
+RS_INLINE void NAME(lock)(const pair_batch *batch, int turn)
 {
     const pair_layout *layout = batch->layout;
     const size_t x = layout->row[ROW_X], y = layout->row[ROW_Y];
@@ -173,11 +125,11 @@ RS_INLINE void NAME(lock_and_turn)(const pair_batch *batch)
             NAME(gather_four)(&tile, fresh + x + a, fresh + y + a, fresh + x + b, fresh + y + b, batch->entering,
                               layout->frame, 1);
             if (batch->next != NULL)
-                NAME(put_four)(layout, batch->next, at, &tile);
+                NAME(put_four)(layout, batch->next, at, &tile, turn);
             if (batch->leaving)
                 NAME(gather_four)(&tile, old + x + a, old + y + a, old + x + b, old + y + b, batch->leaving,
                                   layout->frame, -1);
-            NAME(put_four)(layout, batch->now, at, &tile);
+            NAME(put_four)(layout, batch->now, at, &tile, turn);
         }
 }
 
@@ -186,9 +138,9 @@ void NAME(rs_pairs_products)(const pair_batch *batch)
 {
     const pair_layout *layout = batch->layout;
     if (layout->sum[RS_SUM_TURN_RE] != ABSENT)
-        NAME(lock_and_turn)(batch);
+        NAME(lock)(batch, 1);
     else if (layout->sum[RS_SUM_LOCK_RE] != ABSENT)
-        NAME(lock)(batch);
+        NAME(lock)(batch, 0);
     NAME(product)(batch, RS_SUM_ENVELOPES, ROW_ENVELOPE, ROW_ENVELOPE);
     if (layout->weighted) {
         NAME(product)(batch, RS_SUM_WEIGHT, ROW_WEIGHT, ROW_WEIGHT);
@@ -210,7 +162,5 @@ void NAME(rs_pairs_products)(const pair_batch *batch)
     }
 }
 
-#undef VECTOR
-#undef LANES
 #undef TALL
 #undef LOW

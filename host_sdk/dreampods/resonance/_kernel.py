@@ -52,8 +52,11 @@ def checked(
         raw = np.asarray(value)
         if raw.dtype.kind == "c" and wanted.kind != "c":
             raise ValueError(f"{name} must hold real numbers, these are complex")
-        with np.errstate(over="ignore"):  # what overflows is told below
-            array = np.ascontiguousarray(raw, dtype=wanted)
+        if raw.dtype == wanted and raw.flags.c_contiguous:
+            array = raw
+        else:
+            with np.errstate(over="ignore"):  # what overflows is told below
+                array = np.ascontiguousarray(raw, dtype=wanted)
     except TypeError as error:
         raise ValueError(f"{name} must hold numbers: {error}") from error
     if raw.ndim != len(shape) or any(

@@ -78,7 +78,7 @@ def plv_p_values(
         own = blocks.last(a, b)
         if np.isfinite(own):
             # Rounding makes equals differ: a metronome is no more locked than its past
-            reached = np.count_nonzero(values >= own - 1e-12)
+            reached = int(np.count_nonzero(values >= own - 1e-12))
             p[a, b] = p[b, a] = _p_value(reached, values.size, blocks.independent)
     return p
 
@@ -126,7 +126,7 @@ def order_p_value(
         return 1.0
     # As many independent windows as the stretch holds, not as many as were drawn from it
     fewer = min(count, independent * (independent - 1))
-    return _p_value(np.count_nonzero(known >= own - 1e-12), known.size, fewer)
+    return _p_value(int(np.count_nonzero(known >= own - 1e-12)), known.size, fewer)
 
 
 def shift_p_values(
