@@ -85,7 +85,7 @@ def test_pairs_numpy(race, name, dtype, rate, threads):
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize(("name", "dtype"), [(SINGLE, np.complex64), (DOUBLE, np.complex128)])
 def test_pairs_matrices_alone(race, name, dtype, rate, threads):
-    window, hop = RATES[rate]
+    _, hop = RATES[rate]
     moving = _by_band(_phasors(2 * hop), dtype)
     other = np.ascontiguousarray(moving.conj().transpose(0, 2, 1))
     out = np.empty((BANDS, PODS, PODS), dtype)
