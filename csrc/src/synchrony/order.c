@@ -77,7 +77,7 @@ RS_INLINE void weights_of(double *strip, const double *weight, size_t count)
 }
 
 RS_CLONES
-void rs_order_add(rs_order_sums *sums, size_t n, const double *phase, const double *weight)
+static void order_add(rs_order_sums *sums, size_t n, const double *phase, const double *weight)
 {
     lanes lane = {0};
     for (size_t start = 0; start < n; start += STRIP) {
@@ -100,8 +100,13 @@ void rs_order_add(rs_order_sums *sums, size_t n, const double *phase, const doub
     finish(sums, &lane);
 }
 
+void rs_order_add(rs_order_sums *sums, size_t n, const double *phase, const double *weight)
+{
+    order_add(sums, n, phase, weight);
+}
+
 RS_CLONES
-void rs_order_add_phasors(rs_order_sums *sums, size_t n, const double *u, const double *weight)
+static void order_add_phasors(rs_order_sums *sums, size_t n, const double *u, const double *weight)
 {
     lanes lane = {0};
     for (size_t start = 0; start < n; start += STRIP) {
@@ -121,4 +126,9 @@ void rs_order_add_phasors(rs_order_sums *sums, size_t n, const double *u, const 
         add(&lane, re, im, w);
     }
     finish(sums, &lane);
+}
+
+void rs_order_add_phasors(rs_order_sums *sums, size_t n, const double *u, const double *weight)
+{
+    order_add_phasors(sums, n, u, weight);
 }

@@ -38,7 +38,7 @@ RS_INLINE void NAME(put_lags)(const pair_layout *layout, double *sums, size_t at
 }
 
 RS_CLONES
-void NAME(rs_pairs_lags)(const pair_batch *batch)
+static void NAME(pairs_lags)(const pair_batch *batch)
 {
     const pair_layout *layout = batch->layout;
     if (layout->sum[RS_SUM_LAG] == ABSENT)
@@ -57,6 +57,11 @@ void NAME(rs_pairs_lags)(const pair_batch *batch)
                 NAME(gather_lags)(&tile, old + a, old + b, im, batch->leaving, layout->frame, -1);
             NAME(put_lags)(layout, batch->now, at, &tile);
         }
+}
+
+void NAME(rs_pairs_lags)(const pair_batch *batch)
+{
+    NAME(pairs_lags)(batch);
 }
 
 #undef BITS

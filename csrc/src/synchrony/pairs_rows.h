@@ -23,8 +23,8 @@ RS_INLINE void NAME(with_care)(size_t count, const REAL *u, REAL *cosine, REAL *
 }
 
 RS_CLONES
-void NAME(rs_pairs_pack)(const pair_layout *layout, size_t frames, const REAL *u, const REAL *given,
-                         const double *fade, REAL *scratch, REAL *packed)
+static void NAME(pairs_pack)(const pair_layout *layout, size_t frames, const REAL *u, const REAL *given,
+                             const double *fade, REAL *scratch, REAL *packed)
 {
     const size_t pods = layout->pods, bands = layout->bands, count = pods * bands;
     REAL *restrict cosine = scratch, *restrict sine = scratch + count;
@@ -73,4 +73,10 @@ void NAME(rs_pairs_pack)(const pair_layout *layout, size_t frames, const REAL *u
 #undef DEAL
         }
     }
+}
+
+void NAME(rs_pairs_pack)(const pair_layout *layout, size_t frames, const REAL *u, const REAL *given,
+                         const double *fade, REAL *scratch, REAL *packed)
+{
+    NAME(pairs_pack)(layout, frames, u, given, fade, scratch, packed);
 }

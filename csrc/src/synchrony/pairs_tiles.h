@@ -134,7 +134,7 @@ RS_INLINE void NAME(lock)(const pair_batch *batch, int turn)
 }
 
 RS_CLONES
-void NAME(rs_pairs_products)(const pair_batch *batch)
+static void NAME(pairs_products)(const pair_batch *batch)
 {
     const pair_layout *layout = batch->layout;
     if (layout->sum[RS_SUM_TURN_RE] != ABSENT)
@@ -160,6 +160,11 @@ void NAME(rs_pairs_products)(const pair_batch *batch)
         NAME(alone)(batch, RS_SUM_ENVELOPE, ROW_ENVELOPE);
         NAME(alone)(batch, RS_SUM_POWER, ROW_POWER);
     }
+}
+
+void NAME(rs_pairs_products)(const pair_batch *batch)
+{
+    NAME(pairs_products)(batch);
 }
 
 #undef TALL

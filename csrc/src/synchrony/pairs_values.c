@@ -213,8 +213,8 @@ RS_INLINE void mirror(size_t pods, double *out)
 }
 
 RS_CLONES
-void rs_pairs_measure(rs_pair_measure measure, size_t pods, const double *const *sums, const size_t *down,
-                      const size_t *across, double *out)
+static void pairs_measure(rs_pair_measure measure, size_t pods, const double *const *sums, const size_t *down,
+                          const size_t *across, double *out)
 {
     const uint32_t needed_bits = rs_pair_sums_for(measure);
     size_t needed[RS_PAIR_SUMS], count_needed = 0;
@@ -260,6 +260,12 @@ void rs_pairs_measure(rs_pair_measure measure, size_t pods, const double *const 
                 to[0] = NAN;
         }
     mirror(pods, out);
+}
+
+void rs_pairs_measure(rs_pair_measure measure, size_t pods, const double *const *sums, const size_t *down,
+                      const size_t *across, double *out)
+{
+    pairs_measure(measure, pods, sums, down, across, out);
 }
 
 void rs_pair_values(rs_pair_measure measure, uint32_t kept, size_t pods, size_t bands, const double *sums,
