@@ -2,7 +2,7 @@
  * libresonance: how sleepers resonate, and how their sounds meet.
  *
  *     sensor samples -> rs_resonators -> phase, amplitude, confidence of every rhythm
- *     phases         -> rs_order, rs_pairwise -> who moves with whom
+ *     phases         -> rs_order, rs_pairs -> who moves with whom
  *     phases         -> rs_kuramoto -> oscillators that a sound can follow
  *     own sounds     -> rs_mixer -> one limited mix per pod
  *     one mix        -> rs_resampler -> PCM at the rate of that pod's own crystal

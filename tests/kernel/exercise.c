@@ -1,4 +1,4 @@
-/* Resonators, synchrony, oscillators and sound: see exercise.h. */
+/* Resonators, oscillators and sound: see exercise.h. */
 #include "exercise.h"
 
 static void resonators(void)
@@ -27,39 +27,6 @@ static void resonators(void)
     }
     rs_resonators_free(bank);
     rs_resonators_free(NULL);
-}
-
-static void order_and_pairs(void)
-{
-    rs_order_sums sums = {0};
-    const double phase[] = {0.0, 1.0, 2.0}, weight[] = {1.0, 0.0, 0.5};
-    rs_order_add(&sums, 3, phase, weight);
-    rs_order_add(&sums, 1, phase, NULL);
-    REQUIRE(fabs(sums.weight - 2.5) < 1e-12);
-
-    REQUIRE(rs_pairwise_new(0, 1, 1) == NULL);
-    REQUIRE(rs_pairwise_new(1, 1, 0) == NULL);
-    REQUIRE(rs_pairwise_new(SIZE_MAX / 2, 3, 3) == NULL);
-    for (size_t window = 1; window < 9; window += 3) {
-        rs_pairwise *pairs = rs_pairwise_new(4, 2, window);
-        REQUIRE(pairs != NULL);
-        double u[2 * 5 * 4 * 2], w[5 * 4 * 2], plv[2 * 16], n_eff[2 * 16];
-        for (int round = 0; round < 20; round++) {
-            for (int i = 0; i < 40; i++) {
-                u[2 * i] = i == 7 ? 0.0 : noise();
-                u[2 * i + 1] = i == 7 ? 0.0 : noise();
-                w[i] = noise() > 0.0 ? 0.5 + 0.4 * noise() : 0.0;
-            }
-            rs_pairwise_push(pairs, 5, u, round % 3 ? w : NULL);
-            rs_pairwise_values(pairs, plv, n_eff);
-            for (int i = 0; i < 32; i++) {
-                REQUIRE(isnan(plv[i]) || (plv[i] >= 0.0 && plv[i] <= 1.0));
-                REQUIRE(n_eff[i] >= 0.0 && n_eff[i] <= (double)window);
-            }
-        }
-        rs_pairwise_free(pairs);
-    }
-    rs_pairwise_free(NULL);
 }
 
 static void kuramoto(void)
@@ -187,7 +154,6 @@ int main(void)
     ima(240, 2);
     ima(481, 1);
     resonators();
-    order_and_pairs();
     kuramoto();
     mixer(1, 0.0, 0.0);
     mixer(7, 0.0015, 0.08);

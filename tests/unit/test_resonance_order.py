@@ -32,6 +32,62 @@ def test_independent_phases_reach_the_chance_level(n: int) -> None:
     assert np.mean([order.value for order in orders]) == pytest.approx(orders[0].chance, rel=0.03)
 
 
+def test_phasors_say_the_same_as_their_phases() -> None:
+    rng = np.random.default_rng(1)
+    for n in (1, 7, 64, 65, 1000):
+        phase, weight = rng.uniform(-3, 3, n), rng.random(n)
+        by_phase = order_parameter(phase, weight)
+        by_phasor = order_parameter(10.0 ** rng.uniform(-200, 200, n) * np.exp(1j * phase), weight)
+        assert_allclose(by_phasor.value, by_phase.value, rtol=1e-9)
+        assert_allclose(by_phasor.n_eff, by_phase.n_eff, rtol=1e-9)
+    assert order_parameter([1j, 0, 1j]) == order_parameter([1j, 1j]), "0 has no angle"
+
+
+def test_sines_are_those_of_numpy_near_and_far() -> None:
+    """Every phase by itself: all quarters, their edges, and far beyond them."""
+    rng = np.random.default_rng(2)
+    edges = np.arange(-40, 41) * np.pi / 4
+    near = np.concatenate([edges, np.nextafter(edges, 99), np.nextafter(edges, -99)])
+    wide = [rng.uniform(-span, span, 300) for span in (4, 1e3, 9e5, 1e7, 1e15)]
+    for phase in np.concatenate([near, *wide]):
+        sums = order_sums([phase])
+        assert abs(sums.phasor - np.exp(1j * phase)) < 4e-16
+
+
+@pytest.mark.parametrize("n", [2, 5, 8, 64])
+def test_the_corrected_value_is_zero_on_average_by_chance(n: int) -> None:
+    rng = np.random.default_rng(n)
+    for weighted in (False, True):
+        values = [
+            order_parameter(
+                rng.uniform(-np.pi, np.pi, n), 0.1 + rng.random(n) if weighted else None
+            ).corrected
+            for _ in range(4000)
+        ]
+        assert abs(np.mean(values)) < 4 * np.std(values) / np.sqrt(4000)
+    assert order_parameter(np.full(n, 1.0)).corrected == pytest.approx(1)
+
+
+def test_the_corrected_value_is_the_mean_cosine_of_all_pairs() -> None:
+    rng = np.random.default_rng(3)
+    phase, weight = rng.uniform(-3, 3, 9), rng.random(9)
+    a, b = np.triu_indices(9, 1)
+    wanted = np.average(np.cos(phase[a] - phase[b]), weights=weight[a] * weight[b])
+    assert order_parameter(phase, weight).corrected == pytest.approx(wanted, rel=1e-9)
+    n, value = 9, order_parameter(phase).value
+    wanted = (n * value**2 - 1) / (n - 1)
+    assert order_parameter(phase).corrected == pytest.approx(wanted, rel=1e-9)
+    assert np.isnan(order_parameter([0.3]).corrected)
+    assert np.isnan(order_parameter([0.3, 1.0], [2.0, 0.0]).corrected)
+
+
+def test_weighted_chance_is_what_weighted_phases_give() -> None:
+    rng = np.random.default_rng(4)
+    weight = rng.random(24)
+    orders = [order_parameter(rng.uniform(-np.pi, np.pi, 24), weight) for _ in range(4000)]
+    assert np.mean([order.value for order in orders]) == pytest.approx(orders[0].chance, rel=0.03)
+
+
 def test_a_weightless_phase_might_as_well_be_absent() -> None:
     assert order_parameter([0.3, 1.0, 2.0], [1, 0.5, 0]) == order_parameter([0.3, 1.0], [1, 0.5])
 

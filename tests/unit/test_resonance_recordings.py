@@ -14,7 +14,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
-from dreampods.resonance import ResonatorBank, plv, plv_surrogates
+from dreampods.resonance import (
+    ResonatorBank,
+    nm_plv,
+    plv,
+    plv_p_values,
+    plv_surrogates,
+    shift_p_values,
+)
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _DATA = Path(os.environ.get("DREAMPODS_DATA", _PROJECT / "../shared/data"))
@@ -89,6 +96,51 @@ def test_unrelated_recordings_stay_inside_their_chance_band(
     assert len(passed) >= 500
     assert np.mean(passed) <= 0.05, "more than 5 of 100 unrelated windows look locked"
     assert np.mean(passed) >= 0.03, "the level is so high that togetherness would be missed"
+
+
+def test_p_values_of_strangers_are_as_often_small_as_they_say() -> None:
+    """Slow waves and pulses together: windows of 4 and of 10 s, judged by 60 and 100 s."""
+    small = []
+    for people, window_s, stretch_s in ((_slow_waves(), 4, 60), (_pulses(), 10, 100)):
+        window, stretch = int(window_s * 12.5), int(stretch_s * 12.5)
+        for a, b in combinations(people, 2):
+            frames = min(len(a), len(b))
+            both = np.stack([a[:frames], b[-frames:]], 1)
+            small += [
+                plv_p_values(both[end - stretch : end], window=window, min_shift=window)[0, 1]
+                <= 0.05
+                for end in range(stretch, frames + 1, window)
+            ]
+    print(f"{sum(small)} of {len(small)} windows have p <= 0.05, {np.mean(small):.1%}")
+    assert len(small) > 1500
+    assert 0.04 <= np.mean(small) <= 0.06
+
+
+def test_a_heart_follows_the_breath_of_its_own_body() -> None:
+    """Respiratory sinus arrhythmia is no n:m locking: the beats' rate follows, their phase hardly.
+
+    So n:m locking of one resting person is judged, not asserted: all ratios are computed, against
+    circular shifts of the breath, and none may be high without a small p.
+    """
+    rest = np.load(_DATA / "bio_rest_ecg_ppg_rsp_100hz.npz")
+    beats, _ = find_peaks(rest["ecg"], prominence=0.1, distance=40)
+    crests, _ = find_peaks(np.convolve(rest["rsp"], np.hanning(101), "same"), distance=150)
+    t = np.arange(max(beats[0], crests[0]), min(beats[-1], crests[-1]), 20)
+    heart, breath = (
+        np.exp(2j * np.pi * np.interp(t, events, np.arange(len(events))))
+        for events in (beats, crests)
+    )
+    per_breath = len(beats) / len(crests)
+    values = {m: nm_plv(heart, breath, 1, m) for m in range(2, 8)}
+    print(f"{per_breath:.2f} beats a breath:", {m: f"{v:.2f}" for m, v in values.items()})
+    for m, value in values.items():
+        p = float(shift_p_values(lambda x, m=m: nm_plv(*x.T, 1, m), np.stack([heart, breath], 1)))  # type: ignore[misc]
+        assert value < 0.5 or p < 0.05
+    # A breath made of the heart's own beats, four of them each, is locked 1:4 and nothing else
+    made = np.exp(2j * np.pi * np.interp(t, beats, np.arange(len(beats))) / 4)
+    assert nm_plv(heart, made, 1, 4) > 0.999
+    assert max(nm_plv(heart, made, 1, m) for m in (2, 3, 5, 6)) < 0.1
+    assert shift_p_values(lambda x: nm_plv(*x.T, 1, 4), np.stack([heart, made], 1)) < 0.02
 
 
 def test_the_same_recording_twice_is_locked() -> None:

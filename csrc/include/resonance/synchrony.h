@@ -18,26 +18,87 @@ typedef struct {
 /* Adds n phases to the sums; weight [n], not negative, or NULL for 1 each. */
 void rs_order_add(rs_order_sums *sums, size_t n, const double *phase, const double *weight);
 
-/* ---- pairwise: phase locking value of all pairs over a sliding window --------------------------
+/* The same of phasors u, complex [n]: only the angle counts, and 0 has none (weight 0). */
+void rs_order_add_phasors(rs_order_sums *sums, size_t n, const double *u, const double *weight);
+
+/* ---- pairs: synchrony measures of all pairs, over a sliding or a fading window -----------------
  *
- * PLV of pods a and b = |sum w e^{i(pa - pb)}| / sum w over the window, w = wa wb
- * (Lachaux et al. 1999, doi 10.1002/(SICI)1097-0193(1999)8:4<194::AID-HBM4>3.0.CO;2-C).
- * Each frame costs one pass over the pairs whatever the window's length: the entering frame is
- * added and the leaving one taken away. Rounding cannot pile up, because a second set of sums is
- * started at every turn of the window and takes over one turn later.
+ * Every measure follows from a few sums for each pair, of weight w = wa wb: one for each of
+ *
+ *     w, 1 where w > 0, w^2,
+ *     w ua conj(ub), w ua ub,             with u = z / |z|
+ *     w ua^2, w ua                        (not symmetric: one for ab, one for ba)
+ *     w |za|, w |za|^2                    (not symmetric), and w |za| |zb|
+ *     w m, w |m|, (w m)^2                 with m = Im(za conj(zb))
+ *
+ * A push adds the frames that enter and takes away those that leave, so that it costs the same
+ * whatever the window's length. Rounding cannot pile up, because a second set of sums is started
+ * at every turn of the window and takes over one turn later. Sums of different frames, of one host
+ * or of several, can be added.
+ *
+ * The measures, with S their sums:
+ *
+ *     PLV    |S w ua ub*| / S w                          Lachaux 1999
+ *     PPC    (|S w ua ub*|^2 - S w^2) / ((S w)^2 - S w^2)   Vinck 2010, weighted
+ *     ciPLV  with p = S w ua ub* / S w: |Im p| / sqrt(1 - (Re p)^2)   Bruna 2018
+ *     wPLI   |S w m| / S w |m|                           Vinck 2011; its debiased square
+ *            ((S w m)^2 - S (w m)^2) / ((S w |m|)^2 - S (w m)^2)
+ *     CCorr  S w sin(a - A) sin(b - B) / sqrt(S w sin^2(a - A) S w sin^2(b - B)), A and B the
+ *            circular means under the pair's weights     Jammalamadaka & SenGupta 2001, with its sign
+ *     ACCorr (|S w ua ub*| - |S w ua ub|) / (2 sqrt(S w sin^2(a - A) S w sin^2(b - B))), A and B
+ *            where the numerator's sines are centred: A + B = arg S w ua ub,
+ *            A - B = arg S w ua ub*                      Zimmermann 2024
+ *     envelope correlation: Pearson's r of |za| and |zb|, weighted
+ *     n_eff  (S w)^2 / S w^2, the number of equal frames that weigh as much
+ *
+ * A value is NaN where a pair shares no evidence, or where it would be a quotient of nothing: no
+ * variation of phase or size (less than a millionth of the sum of squares, which rounding could
+ * make), or the phase lag index of a pod with itself.
  */
-typedef struct rs_pairwise rs_pairwise;
+typedef enum {
+    RS_PLV, RS_PPC, RS_CIPLV, RS_WPLI, RS_WPLI2_DEBIASED, RS_ACCORR, RS_CCORR, RS_ENVELOPE_CORR,
+    RS_N_EFF,
+    RS_PAIR_MEASURES
+} rs_pair_measure;
 
-/* window: frames, at least 1. */
-rs_pairwise *rs_pairwise_new(size_t pods, size_t bands, size_t window);
-void rs_pairwise_free(rs_pairwise *pairs);
+typedef enum {
+    RS_SUM_WEIGHT, RS_SUM_FRAMES, RS_SUM_SQUARE,
+    RS_SUM_LOCK_RE, RS_SUM_LOCK_IM,     /* w ua conj(ub) */
+    RS_SUM_TURN_RE, RS_SUM_TURN_IM,     /* w ua ub */
+    RS_SUM_DOUBLE_RE, RS_SUM_DOUBLE_IM, /* w ua^2 */
+    RS_SUM_MEAN_RE, RS_SUM_MEAN_IM,     /* w ua */
+    RS_SUM_ENVELOPE, RS_SUM_POWER, RS_SUM_ENVELOPES,
+    RS_SUM_LAG, RS_SUM_LAG_SIZE, RS_SUM_LAG_SQUARE,
+    RS_PAIR_SUMS
+} rs_pair_sum;
 
-/* u: complex [frames, pods, bands], only its angle counts, and 0 has none (weight 0);
- * weight [frames, pods, bands], not negative, or NULL for 1 each. */
-void rs_pairwise_push(rs_pairwise *pairs, size_t frames, const double *u, const double *weight);
+/* Which sums a measure needs: bit 1 << RS_SUM_... for each. */
+uint32_t rs_pair_sums_for(rs_pair_measure measure);
 
-/* plv, n_eff [bands, pods, pods]: locking value (NaN where a pair shares no evidence) and
- * (sum w)^2 / sum w^2, the number of equal frames that weigh as much. */
-void rs_pairwise_values(const rs_pairwise *pairs, double *plv, double *n_eff);
+typedef struct rs_pairs rs_pairs;
+
+/* window: frames of a sliding window, at least 1; or 0, and memory: the frames, above 0, after which
+ * a frame weighs 1 / e of the newest. sums: bits of the sums to keep; the first two always are.
+ * weighted: 0 if no frame will ever have another weight than 1: a few sums are then one for a pod or
+ * for all. single: 1 for products in float, for twice the speed; sums are always double. */
+rs_pairs *rs_pairs_new(size_t pods, size_t bands, size_t window, double memory, uint32_t sums, int weighted,
+                       int single);
+void rs_pairs_free(rs_pairs *pairs);
+
+/* z: complex [frames, pods, bands]; 0 has no angle, and weight 0 (1 where `weighted` is 0).
+ * weight [frames, pods, bands], not negative, or NULL for 1 each. The second is for single. */
+void rs_pairs_push(rs_pairs *pairs, size_t frames, const double *z, const double *weight);
+void rs_pairs_push_single(rs_pairs *pairs, size_t frames, const float *z, const float *weight);
+
+/* out [bands, pods, pods]: a measure whose sums are kept. */
+void rs_pairs_values(const rs_pairs *pairs, rs_pair_measure measure, double *out);
+
+/* out [kept sums, bands, pods, pods], in the order of rs_pair_sum. Of those that are symmetric, or
+ * change their sign, both halves are given. */
+void rs_pairs_sums(const rs_pairs *pairs, double *out);
+
+/* The same from such sums; kept: the bits of those that are there. */
+void rs_pair_values(rs_pair_measure measure, uint32_t kept, size_t pods, size_t bands, const double *sums,
+                    double *out);
 
 #endif

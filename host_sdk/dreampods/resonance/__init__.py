@@ -7,8 +7,15 @@ BandPower             how strong rhythms have been
 SlowWaves             cues at a phase of deep sleep's waves, foretold
 order_parameter       how much a group moves as one, beside what chance alone would show
 order_sums            the same as sums that several hosts can add up
-plv, PairwisePLV      phase locking of all pairs, of a stretch or over a sliding window
+Pairs                 PLV, PPC, ciPLV, wPLI, ACCorr, CCorr, envelopes of all pairs, live
+pair_sums, plv        the same over a whole stretch, as sums that add up; PLV alone
+nm_plv, raised        n:m phase locking, as of heartbeats to breaths
+cluster_phase         each one's steadiness towards the group, and the group's
+leave_one_out         each one's correlation with the mean of the others
+windowed_cross_...    who follows whom in slow signals, and how much later
 plv_surrogates        what locking unrelated sleepers would show
+plv_p_values          how often they would be locked as much as each pair is; order_p_value: as
+                      much in order; shift_p_values: the same for any statistic of a stretch
 Kuramoto              oscillators that feel the group and their own body
 Mixer                 own sounds and the collective to one limited mix per pod
 Resampler             a mix to PCM at the rate of a pod's own crystal
@@ -44,6 +51,10 @@ from dreampods.resonance.breath import (
     BreathVerdict,
     breath_phase,
 )
+from dreampods.resonance.crosscorrelation import (
+    WindowedCorrelation,
+    windowed_cross_correlation,
+)
 from dreampods.resonance.frames import (
     FRAME,
     FrameDecoder,
@@ -51,6 +62,12 @@ from dreampods.resonance.frames import (
     decode_samples,
     encode_frames,
     new_frames,
+)
+from dreampods.resonance.group import (
+    ClusterPhase,
+    cluster_phase,
+    fisher_z,
+    leave_one_out,
 )
 from dreampods.resonance.hilbert import (
     EndpointHilbert,
@@ -71,9 +88,14 @@ from dreampods.resonance.order import (
     order_parameter,
     order_sums,
 )
-from dreampods.resonance.pairwise import (
-    PairwisePLV,
+from dreampods.resonance.pairs import (
+    MEASURES,
+    Pairs,
+    PairSums,
+    nm_plv,
+    pair_sums,
     plv,
+    raised,
 )
 from dreampods.resonance.resampler import (
     Resampler,
@@ -86,11 +108,15 @@ from dreampods.resonance.slow_waves import (
     SlowWaves,
 )
 from dreampods.resonance.surrogates import (
+    order_p_value,
+    plv_p_values,
     plv_surrogates,
+    shift_p_values,
 )
 
 __all__ = [
     "FRAME",
+    "MEASURES",
     "BandPower",
     "BeatDetector",
     "Beats",
@@ -98,6 +124,7 @@ __all__ = [
     "BreathVerdict",
     "Breathing",
     "Breaths",
+    "ClusterPhase",
     "EndpointHilbert",
     "FrameDecoder",
     "Frames",
@@ -106,20 +133,32 @@ __all__ = [
     "Mixer",
     "Order",
     "OrderSums",
-    "PairwisePLV",
+    "PairSums",
+    "Pairs",
     "Resampler",
     "ResonatorBank",
     "SlowWaveCues",
     "SlowWaves",
     "Verdict",
+    "WindowedCorrelation",
     "breath_phase",
+    "cluster_phase",
     "decode_samples",
     "encode_frames",
     "encode_ima",
+    "fisher_z",
     "heart_rate",
+    "leave_one_out",
     "new_frames",
+    "nm_plv",
+    "order_p_value",
     "order_parameter",
     "order_sums",
+    "pair_sums",
     "plv",
+    "plv_p_values",
     "plv_surrogates",
+    "raised",
+    "shift_p_values",
+    "windowed_cross_correlation",
 ]

@@ -53,8 +53,11 @@ def checked(
         raw = np.asarray(value)
         if raw.dtype.kind == "c" and wanted.kind != "c":
             raise ValueError(f"{name} must hold real numbers, these are complex")
-        with np.errstate(over="ignore"):  # what overflows is told below
-            array = np.ascontiguousarray(raw, dtype=wanted)
+        if raw.dtype == wanted and raw.flags.c_contiguous:
+            array = raw
+        else:
+            with np.errstate(over="ignore"):  # what overflows is told below
+                array = np.ascontiguousarray(raw, dtype=wanted)
     except TypeError as error:
         raise ValueError(f"{name} must hold numbers: {error}") from error
     if raw.ndim != len(shape) or any(
@@ -130,10 +133,10 @@ _C_TYPES = {"b": "uint8_t[]", "h": "int16_t[]", "f": "float[]", "d": "double[]"}
 
 
 def pointer(array: NDArray[Any] | None) -> Any:
-    """For C: where a packed array lies; complex numbers as two doubles, truth as bytes."""
+    """For C: where a packed array lies; complex numbers as two real ones, truth as bytes."""
     if array is None:
         return ffi.NULL
-    kind = {"?": "b", "B": "b", "D": "d"}.get(array.dtype.char, array.dtype.char)
+    kind = {"?": "b", "B": "b", "F": "f", "D": "d"}.get(array.dtype.char, array.dtype.char)
     return ffi.from_buffer(_C_TYPES[kind], array)
 
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dreampods import resonance
 from dreampods.dreamscape import Bodies, Scene
 from dreampods.dreamscape.bodies import EEG_BANDS
-from dreampods.resonance import Kuramoto, Order, PairwisePLV, order_parameter, plv_surrogates
+from dreampods.resonance import Kuramoto, Order, order_parameter, plv_surrogates
 
 from .body import BREATH, Bands, Body, Rhythm
 
@@ -52,7 +53,7 @@ class Room:
         count = len(bodies)
         window_s = min(max(seconds / _PAIR_WINDOWS, _PAIR_WINDOW_S[0]), _PAIR_WINDOW_S[1])
         self._window = round(window_s / MOMENT_S)
-        self._pairs = PairwisePLV(count, 1, self._window)
+        self._pairs = resonance.Pairs(count, 1, self._window, measures="plv")
         self._history: deque[tuple[NDArray[np.complex128], Floats]] = deque(
             maxlen=_HISTORY_WINDOWS * self._window
         )
