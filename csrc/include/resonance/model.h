@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* phasor [n] complex = e^{i phase}, phase [n]: off by less than 3e-16 for |phase| up to 1e6. */
+void rs_phasors(size_t n, const double *phase, double *phasor);
+
 /* ---- kuramoto: oscillators that feel the group and their own body ------------------------------
  *
  *     dp_i/dt = w_i + K R sin(q - p_i - lag) + D_i sin(d_i - p_i) + noise

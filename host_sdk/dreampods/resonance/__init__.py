@@ -2,6 +2,7 @@
 
 ====================  ===========================================================================
 ResonatorBank         phase, amplitude and confidence of rhythms, sample by sample
+phasors               phases as points on the unit circle, fast
 order_parameter       how much a group moves as one, beside what chance alone would show
 order_sums            the same as sums that several hosts can add up
 plv, PairwisePLV      phase locking of all pairs, of a stretch or over a sliding window
@@ -23,6 +24,7 @@ from dreampods.resonance.kuramoto import Kuramoto
 from dreampods.resonance.mixer import Mixed, Mixer
 from dreampods.resonance.order import Order, OrderSums, order_parameter, order_sums
 from dreampods.resonance.pairwise import PairwisePLV, plv
+from dreampods.resonance.phasors import phasors
 from dreampods.resonance.resampler import Resampler
 from dreampods.resonance.resonators import ResonatorBank
 from dreampods.resonance.surrogates import plv_surrogates
@@ -39,6 +41,7 @@ __all__ = [
     "encode_ima",
     "order_parameter",
     "order_sums",
+    "phasors",
     "plv",
     "plv_surrogates",
 ]
