@@ -30,7 +30,7 @@ RS_INLINE double rs_nearest(double x)
 RS_INLINE double rs_wrapped(double x)
 {
     const double turn = 6.28318530717958647693, half = 3.14159265358979323846;
-    const double y = x - turn * rs_nearest(x / turn);
+    const double y = x - turn * rs_nearest(x * 0.15915494309189533577);
     return y >= half ? y - turn : y < -half ? y + turn : y;
 }
 
