@@ -112,7 +112,8 @@ class Kuramoto:
 
         The step is accurate while (K + D) dt_s stays well below 1 radian.
         """
-        return self.run(1, dt_s, drive_phase, drive_hz)[0]
+        phase: NDArray[np.float64] = self.run(1, dt_s, drive_phase, drive_hz)[0]
+        return phase
 
     def run(
         self,
