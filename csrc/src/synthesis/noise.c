@@ -1,0 +1,358 @@
+/*
+ * Coloured noise from filters: see resonance.h.
+ *
+ * A slope of 3 dB an octave is 1 / sqrt(s), which no finite filter has, but a sum of one-pole low-passes comes near:
+ *
+ *     1 / sqrt(s) = 1/pi * integral over v of e^{v/2} / (e^v + s)
+ *
+ * and the sum of that integrand at steps of an octave differs from the integral by less than a millionth. What lies
+ * beyond the lowest and the highest pole is added to those two. With z for s as s = 1 - 1/z the poles need no
+ * design either, and the half decibel that this is too bright near half the rate is taken by three taps.
+ *
+ * The same low-passes make the octaves swell by themselves: their weights are moved. Edges and the moving low-pass
+ * are state variable filters with trapezoidal integrators (Zavalishin 2012), which stay calm while they are moved.
+ *
+ * Sixteen ears are computed at once, each a lane of a vector.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "lanes.h"
+#include "random.h"
+#include "resonance.h"
+
+RS_FUSED
+
+#define MOST_POLES 20
+#define EDGES 4
+/* A ripple's weights are on straight lines between points so many frames apart. */
+#define POINT 512
+#define AT_ONCE 64
+/* The first numbers of chance are the seeds of the lanes. */
+#define AFTER_SEEDS ((uint64_t)1 << 32)
+
+static const double PI = 3.14159265358979323846;
+static const double LOWEST_POLE_HZ = 3.0;
+static const double RIPPLE_HZ = 0.25;
+static const float DEEPEST = 2.0f;          /* a ripple reaches at most e^2, 17 dB */
+static const float TAP = 0.03f;
+
+/* Trapezoidal state variable filter of Q 1/sqrt(2): how much of what goes where. */
+typedef struct {
+    lanes a1, a2, a3;
+} svf;
+
+typedef struct {
+    lanes one, two;
+} integrators;
+
+typedef struct {
+    whole_lanes chance;                 /* Marsaglia's xorshift, 32 bits */
+    lanes before[2];                    /* of the three taps */
+    lanes brown;
+    lanes pole[MOST_POLES];
+    lanes weight[MOST_POLES + 1], change[MOST_POLES + 1];   /* the last is of the input itself */
+    lanes swell[MOST_POLES + 1][2];     /* slow noises, filtered twice */
+    integrators edge[EDGES];
+    integrators bright;
+    svf brightness;                     /* reached */
+} ears;
+
+struct rs_noise {
+    size_t voices, groups, poles;
+    double rate_hz;
+    int brown, begun;
+    float brown_keep;
+    float keep[MOST_POLES];             /* of a low-pass, per frame */
+    float colour[MOST_POLES + 1];
+    float swelling, swell_size;         /* of the slow noises: gain per point, size of a unit */
+    int edges;
+    int edge_is_high[EDGES];            /* a high-pass */
+    float edge_hz[EDGES][3];            /* a1, a2, a3 */
+    float level;
+    size_t until_point;
+    uint64_t seed, points;
+    ears *group;                        /* [groups] */
+};
+
+static void svf_for(double corner_hz, double rate_hz, float *a1, float *a2, float *a3)
+{
+    const double top = 0.49 * rate_hz;
+    const double g = tan(PI * (corner_hz < top ? corner_hz : top) / rate_hz);
+    const double k = sqrt(2.0);
+    const double first = 1.0 / (1.0 + g * (g + k));
+    *a1 = (float)first;
+    *a2 = (float)(g * first);
+    *a3 = (float)(g * g * first);
+}
+
+/* Mean power of the whole chain while the low-pass is open, for white noise of power 1. */
+static double power(const rs_noise *bank, double low_hz, double high_hz)
+{
+    enum { STEPS = 8192 };
+    double sum = 0.0;
+    for (int k = 0; k < STEPS; k++) {
+        const double w = PI * (k + 0.5) / STEPS;
+        const double z_re = cos(w), z_im = -sin(w);     /* 1 / z */
+        double re = (double)bank->colour[bank->poles], im = 0.0;
+        for (size_t p = 0; p < bank->poles; p++) {
+            const double keep = (double)bank->keep[p];
+            const double d_re = 1.0 - keep * z_re, d_im = -keep * z_im, d = d_re * d_re + d_im * d_im;
+            re += (double)bank->colour[p] * (1.0 - keep) * d_re / d;
+            im -= (double)bank->colour[p] * (1.0 - keep) * d_im / d;
+        }
+        double gain = re * re + im * im;
+        const double taps = 1.0 - 2.0 * (double)TAP * (1.0 - z_re);
+        gain *= taps * taps;
+        if (bank->brown) {
+            const double keep = (double)bank->brown_keep;
+            gain *= (1.0 - keep) * (1.0 - keep) / (1.0 - 2.0 * keep * z_re + keep * keep);
+        }
+        /* Twice Butterworth of second order: 1 / (1 + r^4) as an amplitude, r as trapezoids bend it. */
+        if (low_hz > 0.0) {
+            const double r = tan(PI * low_hz / bank->rate_hz) / tan(w / 2.0);
+            gain /= pow(1.0 + r * r * r * r, 2.0);
+        }
+        if (high_hz > 0.0) {
+            const double r = tan(w / 2.0) / tan(PI * high_hz / bank->rate_hz);
+            gain /= pow(1.0 + r * r * r * r, 2.0);
+        }
+        sum += gain;
+    }
+    return sum / STEPS;
+}
+
+static void set_colour(rs_noise *bank, double low_hz, double high_hz)
+{
+    const double lowest = low_hz > 0.0 ? fmax(low_hz / 4.0, LOWEST_POLE_HZ) : LOWEST_POLE_HZ;
+    const double highest = high_hz > 0.0 ? fmin(4.0 * high_hz, bank->rate_hz / 2.0) : bank->rate_hz / 2.0;
+    bank->poles = 2;
+    while (bank->poles < MOST_POLES && lowest * exp2((double)bank->poles - 1.0) < highest)
+        bank->poles++;
+    const double tail = 1.0 / (sqrt(2.0) - 1.0);    /* 2^(-1/2) + 2^(-1) + 2^(-3/2) + ... */
+    for (size_t k = 0; k < bank->poles; k++) {
+        const double u = 2.0 * PI * lowest * exp2((double)k) / bank->rate_hz;
+        bank->keep[k] = (float)(1.0 / (1.0 + u));
+        bank->colour[k] = bank->brown ? 0.0f : (float)((k ? 1.0 : 1.0 + tail) / sqrt(u));
+        if (k + 1 == bank->poles)
+            bank->colour[k + 1] = bank->brown ? 1.0f : (float)(tail / sqrt(u));
+    }
+    bank->brown_keep = (float)(1.0 / (1.0 + 2.0 * PI * lowest / bank->rate_hz));
+}
+
+static void set_edge(rs_noise *bank, int is_high_pass, double corner_hz)
+{
+    for (int twice = 0; twice < 2; twice++) {
+        float *a = bank->edge_hz[bank->edges];
+        svf_for(corner_hz, bank->rate_hz, &a[0], &a[1], &a[2]);
+        bank->edge_is_high[bank->edges++] = is_high_pass;
+    }
+}
+
+static void set_ripple(rs_noise *bank, double ripple_db)
+{
+    const double new = 1.0 - exp(-2.0 * PI * RIPPLE_HZ * POINT / bank->rate_hz);
+    const double q = (1.0 - new) * (1.0 - new);
+    /* Of even noise, variance 1/3, through the same one-pole twice. */
+    const double variance = new * new * new * new * (1.0 + q) / ((1.0 - q) * (1.0 - q) * (1.0 - q)) / 3.0;
+    const double spread = ripple_db * log(10.0) / 20.0;
+    bank->swelling = (float)new;
+    bank->swell_size = (float)(spread / sqrt(variance));
+    /* Its mean power is above that of its mean. */
+    bank->level = (float)((double)bank->level * exp(-spread * spread));
+}
+
+rs_noise *rs_noise_new(size_t voices, double rate_hz, int brown, double low_hz, double high_hz, double ripple_db,
+                       uint64_t seed)
+{
+    const double half = rate_hz / 2.0;
+    if (voices == 0 || voices > (size_t)1 << 24 || !(rate_hz >= 1000.0) || !isfinite(rate_hz)
+        || !(low_hz >= 0.0 && low_hz < half) || !(high_hz >= 0.0 && high_hz < half) || (brown && low_hz == 0.0)
+        || (high_hz > 0.0 && high_hz <= low_hz) || !(ripple_db >= 0.0 && ripple_db <= 12.0))
+        return NULL;
+    rs_noise *bank = calloc(1, sizeof *bank);
+    if (bank == NULL)
+        return NULL;
+    bank->voices = voices;
+    bank->groups = (2 * voices + LANES - 1) / LANES;
+    bank->rate_hz = rate_hz;
+    bank->brown = brown != 0;
+    bank->seed = rs_random(seed, 0);
+    bank->group = aligned_alloc(64, bank->groups * sizeof *bank->group);
+    if (bank->group == NULL) {
+        rs_noise_free(bank);
+        return NULL;
+    }
+    memset(bank->group, 0, bank->groups * sizeof *bank->group);
+    set_colour(bank, low_hz, high_hz);
+    if (low_hz > 0.0)
+        set_edge(bank, 1, low_hz);
+    if (high_hz > 0.0)
+        set_edge(bank, 0, high_hz);
+    bank->level = (float)sqrt(3.0 / power(bank, low_hz, high_hz));  /* even noise has the power 1/3 */
+    set_ripple(bank, ripple_db);
+    for (size_t i = 0; i < bank->groups * LANES; i++)
+        bank->group[i / LANES].chance[i % LANES] = (uint32_t)(rs_random(bank->seed, i) >> 32) | 1u;
+    return bank;
+}
+
+void rs_noise_free(rs_noise *bank)
+{
+    if (bank == NULL)
+        return;
+    free(bank->group);
+    free(bank);
+}
+
+RS_INLINE void white(whole_lanes *state, lanes *out)
+{
+    whole_lanes x = *state;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    *state = x;
+    *out = __builtin_convertvector((signed_lanes)x, lanes) * 4.656612873077393e-10f;
+}
+
+/* Where the weights shall be at the next point. */
+RS_INLINE void aim(const rs_noise *bank, ears *group, int begins, uint64_t first)
+{
+    lanes swell[MOST_POLES + 1];
+    for (size_t k = 0; k <= bank->poles; k++) {
+        lanes chance;
+        for (size_t lane = 0; lane < LANES; lane++)
+            chance[lane] = (float)(2.0 * rs_uniform(bank->seed, first + k * LANES + lane) - 1.0);
+        lanes *slow = group->swell[k];
+        slow[0] += bank->swelling * (chance - slow[0]);
+        slow[1] += bank->swelling * (slow[0] - slow[1]);
+        lanes y = bank->swell_size * slow[1];
+        for (size_t lane = 0; lane < LANES; lane++)
+            y[lane] = y[lane] > DEEPEST ? DEEPEST : y[lane] < -DEEPEST ? -DEEPEST : y[lane];
+        /* e^y as the eighth power of a polynomial for |y| / 8 <= 1/4. */
+        y *= 0.125f;
+        lanes e = 1.0f + y * (1.0f + y * (0.5f + y * (1.0f / 6.0f + y * (1.0f / 24.0f))));
+        e *= e;
+        e *= e;
+        swell[k] = bank->level * (e * e);
+    }
+    for (size_t k = 0; k <= bank->poles; k++) {
+        /* Brown is whole, cut into octaves that differ by one low-pass each. */
+        lanes goal = bank->colour[k] * swell[k];
+        if (bank->brown && k < bank->poles)
+            goal = swell[k] - swell[k + 1];
+        if (begins)
+            group->weight[k] = goal;
+        group->change[k] = (goal - group->weight[k]) / (float)POINT;
+    }
+}
+
+RS_INLINE void filter(const svf *at, integrators *held, const lanes *in, lanes *low, lanes *high)
+{
+    const lanes rest = *in - held->two;
+    const lanes band = at->a1 * held->one + at->a2 * rest;
+    *low = held->two + at->a2 * held->one + at->a3 * rest;
+    held->one = 2.0f * band - held->one;
+    held->two = 2.0f * *low - held->two;
+    *high = *in - 1.41421356f * band - *low;
+}
+
+RS_INLINE void run(const rs_noise *bank, ears *group, size_t frames, const svf *change, lanes *out)
+{
+    const lanes none = {0.0f};
+    ears now = *group;
+    for (size_t t = 0; t < frames; t++) {
+        lanes x, ignored;
+        white(&now.chance, &x);
+        const lanes fresh = x;
+        x = (1.0f - 2.0f * TAP) * now.before[0] + TAP * (fresh + now.before[1]);
+        now.before[1] = now.before[0];
+        now.before[0] = fresh;
+        if (bank->brown) {
+            now.brown = x + bank->brown_keep * (now.brown - x);
+            x = now.brown;
+        }
+        lanes sum = now.weight[bank->poles] * x;
+        now.weight[bank->poles] += now.change[bank->poles];
+        for (size_t k = 0; k < bank->poles; k++) {
+            now.pole[k] = x + bank->keep[k] * (now.pole[k] - x);
+            sum += now.weight[k] * now.pole[k];
+            now.weight[k] += now.change[k];
+        }
+        for (int e = 0; e < bank->edges; e++) {
+            const float *a = bank->edge_hz[e];
+            const svf at = {none + a[0], none + a[1], none + a[2]};
+            lanes low, high;
+            filter(&at, &now.edge[e], &sum, &low, &high);
+            sum = bank->edge_is_high[e] ? high : low;
+        }
+        now.brightness.a1 += change->a1;
+        now.brightness.a2 += change->a2;
+        now.brightness.a3 += change->a3;
+        filter(&now.brightness, &now.bright, &sum, &out[t], &ignored);
+    }
+    *group = now;
+}
+
+RS_CLONES
+static void render(rs_noise *bank, size_t index, size_t frames, const svf *change, const svf *goal, float *out)
+{
+    ears *group = &bank->group[index];
+    const size_t first = index * LANES / 2;
+    const size_t voices = bank->voices - first < LANES / 2 ? bank->voices - first : LANES / 2;
+    size_t until_point = bank->until_point, at = 0;
+    uint64_t points = bank->points;
+    while (at < frames) {
+        if (until_point == 0) {
+            until_point = POINT;
+            const uint64_t drawn = (points * bank->groups + index) * LANES * (MOST_POLES + 1);
+            aim(bank, group, points == 0, AFTER_SEEDS + drawn);
+            points++;
+        }
+        size_t count = frames - at < until_point ? frames - at : until_point;
+        count = count < AT_ONCE ? count : AT_ONCE;
+        lanes sound[AT_ONCE];
+        run(bank, group, count, change, sound);
+        for (size_t t = 0; t < count; t++) {
+            float row[LANES];
+            memcpy(row, &sound[t], sizeof row);
+            for (size_t v = 0; v < voices; v++)
+                memcpy(out + 2 * ((first + v) * frames + at + t), row + 2 * v, 2 * sizeof *row);
+        }
+        at += count;
+        until_point -= count;
+    }
+    group->brightness = *goal;
+}
+
+void rs_noise_process(rs_noise *bank, size_t frames, const double *brightness_hz, float *out)
+{
+    if (frames == 0)
+        return;
+    for (size_t g = 0; g < bank->groups; g++) {
+        svf goal = {{0.0f}, {0.0f}, {0.0f}}, change;
+        for (size_t lane = 0; lane < LANES; lane++) {
+            const size_t voice = (g * LANES + lane) / 2;
+            float a[3];
+            svf_for(brightness_hz[voice < bank->voices ? voice : 0], bank->rate_hz, &a[0], &a[1], &a[2]);
+            goal.a1[lane] = a[0];
+            goal.a2[lane] = a[1];
+            goal.a3[lane] = a[2];
+        }
+        if (!bank->begun)
+            bank->group[g].brightness = goal;
+        const svf *from = &bank->group[g].brightness;
+        change.a1 = (goal.a1 - from->a1) / (float)frames;
+        change.a2 = (goal.a2 - from->a2) / (float)frames;
+        change.a3 = (goal.a3 - from->a3) / (float)frames;
+        render(bank, g, frames, &change, &goal, out);
+    }
+    bank->begun = 1;
+    /* All groups pass their points together. */
+    size_t left = frames;
+    while (left > bank->until_point) {
+        left -= bank->until_point;
+        bank->until_point = POINT;
+        bank->points++;
+    }
+    bank->until_point -= left;
+}
