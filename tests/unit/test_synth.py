@@ -426,7 +426,7 @@ def test_a_room_dies_in_its_time(one_layer, tmp_path: Path) -> None:
     )
     x = play(scene, still, 5, n=1)[1].astype(np.float64)[3200:]
     low = scipy.signal.sosfilt(scipy.signal.butter(4, 1500, fs=RATE_HZ, output="sos"), x, axis=0)
-    left_db = 10 * np.log10(np.cumsum((low**2).sum(axis=1)[::-1])[::-1])
+    left_db = 10 * np.log10(np.cumsum((low**2).sum(axis=1)[::-1])[::-1] + 1e-30)
     left_db -= left_db[0]
     seconds = np.arange(len(left_db)) / RATE_HZ
     fit = (left_db < -5) & (left_db > -45)

@@ -1,4 +1,4 @@
-/* Layers of sound: things that ring, tones, noise, grains. Part of resonance.h. */
+/* Layers of sound: things that ring, tones, noise, grains, and the room around them. Part of resonance.h. */
 #ifndef DREAMPODS_RESONANCE_SYNTHESIS_H
 #define DREAMPODS_RESONANCE_SYNTHESIS_H
 
@@ -89,5 +89,27 @@ void rs_grains_forget(rs_grains *cloud, size_t voice);
 
 /* how [voices]: for grains that begin in this block. */
 void rs_grains_process(rs_grains *cloud, size_t frames, const rs_grain *how, float *out);
+
+/* ---- room: a soft space around dry sounds ------------------------------------------------------
+ *
+ * Eight delay lines that feed one another (Jot & Chaigne 1991). A voice without sound costs nothing once its echoes
+ * have fallen below 1e-9.
+ */
+typedef struct rs_room rs_room;
+
+/* rate_hz from 4000; decay_s: until an echo has fallen by 60 dB; level: of the echoes, linear. */
+rs_room *rs_room_new(size_t voices, double rate_hz, double decay_s, double level);
+void rs_room_free(rs_room *room);
+
+/* wet = what the room answers to dry, both [voices, frames, 2], without dry. */
+void rs_room_process(rs_room *room, size_t frames, const float *dry, float *wet);
+
+/* ---- layers on a bus ---------------------------------------------------------------------------
+ *
+ * dry [voices, frames, 2] += y and to_room += send y, which may be NULL, for y = (straight x + across x') g: x sound
+ * [voices, frames, 2], x' the same with its ears exchanged, g from `from` to `to` [voices, 2], reached at the end.
+ */
+void rs_layer_add(size_t voices, size_t frames, const float *sound, float straight, float across, const float *from,
+                  const float *to, float send, float *dry, float *to_room);
 
 #endif

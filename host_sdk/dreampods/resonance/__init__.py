@@ -10,6 +10,7 @@ plv_surrogates        what locking unrelated sleepers would show
 Kuramoto              oscillators that feel the group and their own body
 ModeBank, ToneBank    things that ring when struck or driven; beds of sines, beats, pulses
 NoiseBank, GrainCloud pink and brown noise that moves; a recorded voice in grains
+add_layer, Reverb     layers onto a bus, and a soft space around them
 Mixer                 own sounds and the collective to one limited mix per pod
 Resampler             a mix to PCM at the rate of a pod's own crystal
 encode_ima            PCM to a quarter of its bytes, for a pod on a thin link
@@ -32,6 +33,7 @@ from dreampods.resonance.pairwise import PairwisePLV, plv
 from dreampods.resonance.phasors import phasors
 from dreampods.resonance.resampler import Resampler
 from dreampods.resonance.resonators import ResonatorBank
+from dreampods.resonance.room import Reverb, add_layer
 from dreampods.resonance.surrogates import plv_surrogates
 from dreampods.resonance.tones import ToneBank
 
@@ -47,7 +49,9 @@ __all__ = [
     "PairwisePLV",
     "Resampler",
     "ResonatorBank",
+    "Reverb",
     "ToneBank",
+    "add_layer",
     "encode_ima",
     "order_parameter",
     "order_sums",
