@@ -4,7 +4,8 @@
  * A function marked RS_CLONES is compiled for AVX-512, for AVX2 with fused multiply-add, and for any x86-64; the
  * loader picks the best that the processor has, once. Its body is plain C: compilers turn loops over neighbours into
  * vectors. On arm64 NEON is always there, and one version is enough. What a clone calls is inlined into it
- * (RS_INLINE), or it would be compiled for the least processor.
+ * (RS_INLINE), or it would be compiled for the least processor. Clones are static, each with a name that no other file
+ * has: Clang 14 hides a public one from other files, and makes the chooser of a static one public.
  *
  * RS_FUSED at the top of a file lets a * b + c be rounded once. It doubles the speed of sums of products, and makes
  * last bits depend on the processor: files without it compute the same numbers everywhere.

@@ -130,7 +130,7 @@ RS_INLINE void slopes(const rs_kuramoto *all, const double *restrict natural_hz,
 }
 
 RS_CLONES
-static void prepare(rs_kuramoto *all, const double *coupling_hz, const double *lag_rad,
+static void kuramoto_prepare(rs_kuramoto *all, const double *coupling_hz, const double *lag_rad,
                     const double *restrict drive_phase, const double *restrict drive_hz)
 {
     for (size_t g = 0; g < all->groups; g++) {
@@ -154,7 +154,7 @@ static void prepare(rs_kuramoto *all, const double *coupling_hz, const double *l
 }
 
 RS_CLONES
-static void draw(rs_kuramoto *all, double size)
+static void kuramoto_draw(rs_kuramoto *all, double size)
 {
     const size_t pairs = all->n / 2 + all->n % 2;
     const uint64_t seed = all->seed, before = all->drawn * pairs;
@@ -169,7 +169,7 @@ static void draw(rs_kuramoto *all, double size)
 }
 
 RS_CLONES
-static void step(rs_kuramoto *all, double dt_s, const double *restrict natural_hz, int driven, double *restrict out)
+static void kuramoto_step(rs_kuramoto *all, double dt_s, const double *restrict natural_hz, int driven, double *restrict out)
 {
     const double *restrict kick = all->kick;
     double *restrict phase = all->phase, *restrict ahead = all->ahead;
@@ -189,12 +189,12 @@ void rs_kuramoto_run(rs_kuramoto *all, size_t steps, double dt_s, const double *
                      const double *lag_rad, const double *drive_phase, const double *drive_hz, double noise_rad,
                      double *phase)
 {
-    prepare(all, coupling_hz, lag_rad, drive_phase, drive_hz);
+    kuramoto_prepare(all, coupling_hz, lag_rad, drive_phase, drive_hz);
     if (noise_rad == 0.0)
         memset(all->kick, 0, all->n * sizeof *all->kick);
     for (size_t k = 0; k < steps; k++) {
         if (noise_rad != 0.0)
-            draw(all, noise_rad * sqrt(dt_s));
-        step(all, dt_s, natural_hz, drive_phase != NULL, phase + k * all->n);
+            kuramoto_draw(all, noise_rad * sqrt(dt_s));
+        kuramoto_step(all, dt_s, natural_hz, drive_phase != NULL, phase + k * all->n);
     }
 }

@@ -4,9 +4,8 @@
 
 RS_FUSED
 
-/* Static, as Clang's clones are not found from another file. */
 RS_CLONES
-static void turn(size_t n, const double *restrict phase, double *restrict phasor)
+static void phasors_of(size_t n, const double *restrict phase, double *restrict phasor)
 {
     for (size_t i = 0; i < n; i++)
         rs_sincos(phase[i], &phasor[2 * i + 1], &phasor[2 * i]);
@@ -14,5 +13,5 @@ static void turn(size_t n, const double *restrict phase, double *restrict phasor
 
 void rs_phasors(size_t n, const double *phase, double *phasor)
 {
-    turn(n, phase, phasor);
+    phasors_of(n, phase, phasor);
 }

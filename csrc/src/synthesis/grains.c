@@ -141,7 +141,7 @@ RS_INLINE void read(const speaker *one, const grain *it, size_t frames, float *r
 }
 
 RS_CLONES
-static void sound(const speaker *one, const grain *it, size_t frames, float *restrict out)
+static void grain_sound(const speaker *one, const grain *it, size_t frames, float *restrict out)
 {
     float mono[STRETCH];
     read(one, it, frames, mono);
@@ -165,7 +165,7 @@ static void render(const rs_grains *cloud, speaker *one, size_t frames, const rs
             continue;
         const size_t room = frames - it->begins, left = it->length - it->age;
         const size_t count = left < room ? left : room;
-        sound(one, it, count, out + 2 * it->begins);
+        grain_sound(one, it, count, out + 2 * it->begins);
         it->begins = 0;
         it->age += count;
         if (it->age == it->length)

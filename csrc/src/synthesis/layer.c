@@ -5,7 +5,7 @@
 RS_FUSED
 
 RS_CLONES
-static void add(size_t frames, const float *restrict sound, float straight, float across, const float *from,
+static void layer_add(size_t frames, const float *restrict sound, float straight, float across, const float *from,
                 const float *to, float send, float *restrict dry, float *restrict to_room)
 {
     const float left_rise = (to[0] - from[0]) / (float)frames, right_rise = (to[1] - from[1]) / (float)frames;
@@ -28,7 +28,7 @@ void rs_layer_add(size_t voices, size_t frames, const float *sound, float straig
 {
     for (size_t v = 0; v < voices; v++) {
         const size_t at = 2 * v * frames;
-        add(frames, sound + at, straight, across, from + 2 * v, to + 2 * v, send, dry + at,
+        layer_add(frames, sound + at, straight, across, from + 2 * v, to + 2 * v, send, dry + at,
             to_room == NULL ? NULL : to_room + at);
     }
 }

@@ -212,7 +212,7 @@ static int quiet(const float *x, size_t frames)
 }
 
 RS_CLONES
-static void stretch(rs_modes *bank, size_t voice, size_t frames, const float *drive, float *out)
+static void modes_stretch(rs_modes *bank, size_t voice, size_t frames, const float *drive, float *out)
 {
     if (drive != NULL && quiet(drive, frames))
         drive = NULL;
@@ -238,7 +238,7 @@ void rs_modes_process(rs_modes *bank, size_t frames, size_t strikes, const size_
             }
             size_t end = next < strikes && frame[next] < frames ? frame[next] : frames;
             end = end - at > STRETCH ? at + STRETCH : end;
-            stretch(bank, v, end - at, driven == NULL ? NULL : driven + at, out + 2 * (v * frames + at));
+            modes_stretch(bank, v, end - at, driven == NULL ? NULL : driven + at, out + 2 * (v * frames + at));
             at = end;
         }
     }

@@ -9,8 +9,8 @@
  * beyond the lowest and the highest pole is added to those two. With z for s as s = 1 - 1/z the poles need no
  * design either, and the half decibel that this is too bright near half the rate is taken by three taps.
  *
- * The same low-passes make the octaves swell by themselves: their weights are moved. Edges and the moving low-pass
- * are state variable filters with trapezoidal integrators (Zavalishin 2012), which stay calm while they are moved.
+ * Edges, the moving low-pass, and the band-pass of each octave, of which more or less is added to make the octave
+ * swell, are state variable filters with trapezoidal integrators (Zavalishin 2012), which stay calm while they are moved.
  *
  * Sixteen ears are computed at once, each a lane of a vector.
  */
@@ -25,7 +25,8 @@ RS_FUSED
 
 #define MOST_POLES 20
 #define EDGES 4
-/* A ripple's weights are on straight lines between points so many frames apart. */
+#define MOST_OCTAVES 12
+/* Swellings are on straight lines between points so many frames apart. */
 #define POINT 512
 #define AT_ONCE 64
 /* The first numbers of chance are the seeds of the lanes. */
@@ -33,11 +34,14 @@ RS_FUSED
 
 static const double PI = 3.14159265358979323846;
 static const double LOWEST_POLE_HZ = 3.0;
+static const double LOWEST_OCTAVE_HZ = 20.0;
 static const double RIPPLE_HZ = 0.25;
-static const float DEEPEST = 2.0f;          /* a ripple reaches at most e^2, 17 dB */
+static const double BUTTERWORTH_Q = 0.70710678118654752440;
+static const double OCTAVE_Q = 1.41421356237309504880;
+static const float DEEPEST = 2.0f;          /* an octave swells by e^2 at most, 17 dB */
 static const float TAP = 0.03f;
 
-/* Trapezoidal state variable filter of Q 1/sqrt(2): how much of what goes where. */
+/* Trapezoidal state variable filter: how much of what goes where. */
 typedef struct {
     lanes a1, a2, a3;
 } svf;
@@ -51,39 +55,40 @@ typedef struct {
     lanes before[2];                    /* of the three taps */
     lanes brown;
     lanes pole[MOST_POLES];
-    lanes weight[MOST_POLES + 1], change[MOST_POLES + 1];   /* the last is of the input itself */
-    lanes swell[MOST_POLES + 1][2];     /* slow noises, filtered twice */
+    integrators octave[MOST_OCTAVES];
+    lanes more[MOST_OCTAVES], change[MOST_OCTAVES];     /* of the octave is added; -1 takes it away */
+    lanes swell[MOST_OCTAVES][2];       /* slow noises, filtered twice */
     integrators edge[EDGES];
     integrators bright;
     svf brightness;                     /* reached */
 } ears;
 
 struct rs_noise {
-    size_t voices, groups, poles;
+    size_t voices, groups, poles, octaves;
     double rate_hz;
     int brown, begun;
     float brown_keep;
     float keep[MOST_POLES];             /* of a low-pass, per frame */
-    float colour[MOST_POLES + 1];
+    float colour[MOST_POLES + 1];       /* weights of the low-passes, the last of the input itself */
+    float octave[MOST_OCTAVES][3];      /* a1, a2, a3 */
     float swelling, swell_size;         /* of the slow noises: gain per point, size of a unit */
     int edges;
     int edge_is_high[EDGES];            /* a high-pass */
-    float edge_hz[EDGES][3];            /* a1, a2, a3 */
+    float edge[EDGES][3];               /* a1, a2, a3 */
     float level;
     size_t until_point;
     uint64_t seed, points;
     ears *group;                        /* [groups] */
 };
 
-static void svf_for(double corner_hz, double rate_hz, float *a1, float *a2, float *a3)
+static void svf_for(double corner_hz, double q, double rate_hz, float *a)
 {
     const double top = 0.49 * rate_hz;
     const double g = tan(PI * (corner_hz < top ? corner_hz : top) / rate_hz);
-    const double k = sqrt(2.0);
-    const double first = 1.0 / (1.0 + g * (g + k));
-    *a1 = (float)first;
-    *a2 = (float)(g * first);
-    *a3 = (float)(g * g * first);
+    const double first = 1.0 / (1.0 + g * (g + 1.0 / q));
+    a[0] = (float)first;
+    a[1] = (float)(g * first);
+    a[2] = (float)(g * g * first);
 }
 
 /* Mean power of the whole chain while the low-pass is open, for white noise of power 1. */
@@ -126,6 +131,11 @@ static void set_colour(rs_noise *bank, double low_hz, double high_hz)
 {
     const double lowest = low_hz > 0.0 ? fmax(low_hz / 4.0, LOWEST_POLE_HZ) : LOWEST_POLE_HZ;
     const double highest = high_hz > 0.0 ? fmin(4.0 * high_hz, bank->rate_hz / 2.0) : bank->rate_hz / 2.0;
+    bank->brown_keep = (float)(1.0 / (1.0 + 2.0 * PI * lowest / bank->rate_hz));
+    if (bank->brown) {
+        bank->colour[0] = 1.0f;
+        return;
+    }
     bank->poles = 2;
     while (bank->poles < MOST_POLES && lowest * exp2((double)bank->poles - 1.0) < highest)
         bank->poles++;
@@ -133,33 +143,38 @@ static void set_colour(rs_noise *bank, double low_hz, double high_hz)
     for (size_t k = 0; k < bank->poles; k++) {
         const double u = 2.0 * PI * lowest * exp2((double)k) / bank->rate_hz;
         bank->keep[k] = (float)(1.0 / (1.0 + u));
-        bank->colour[k] = bank->brown ? 0.0f : (float)((k ? 1.0 : 1.0 + tail) / sqrt(u));
+        bank->colour[k] = (float)((k ? 1.0 : 1.0 + tail) / sqrt(u));
         if (k + 1 == bank->poles)
-            bank->colour[k + 1] = bank->brown ? 1.0f : (float)(tail / sqrt(u));
+            bank->colour[k + 1] = (float)(tail / sqrt(u));
     }
-    bank->brown_keep = (float)(1.0 / (1.0 + 2.0 * PI * lowest / bank->rate_hz));
 }
 
 static void set_edge(rs_noise *bank, int is_high_pass, double corner_hz)
 {
     for (int twice = 0; twice < 2; twice++) {
-        float *a = bank->edge_hz[bank->edges];
-        svf_for(corner_hz, bank->rate_hz, &a[0], &a[1], &a[2]);
+        float *a = bank->edge[bank->edges];
+        svf_for(corner_hz, BUTTERWORTH_Q, bank->rate_hz, a);
         bank->edge_is_high[bank->edges++] = is_high_pass;
     }
 }
 
-static void set_ripple(rs_noise *bank, double ripple_db)
+static void set_ripple(rs_noise *bank, double low_hz, double high_hz, double ripple_db)
 {
     const double new = 1.0 - exp(-2.0 * PI * RIPPLE_HZ * POINT / bank->rate_hz);
     const double q = (1.0 - new) * (1.0 - new);
     /* Of even noise, variance 1/3, through the same one-pole twice. */
     const double variance = new * new * new * new * (1.0 + q) / ((1.0 - q) * (1.0 - q) * (1.0 - q)) / 3.0;
     const double spread = ripple_db * log(10.0) / 20.0;
+    const double lowest = low_hz > 0.0 ? low_hz : LOWEST_OCTAVE_HZ;
+    const double highest = high_hz > 0.0 ? high_hz : 0.45 * bank->rate_hz;
+    if (ripple_db == 0.0)
+        return;
     bank->swelling = (float)new;
     bank->swell_size = (float)(spread / sqrt(variance));
-    /* Its mean power is above that of its mean. */
+    /* The mean power of what swells is above the power of its mean. */
     bank->level = (float)((double)bank->level * exp(-spread * spread));
+    for (double hz = lowest * sqrt(2.0); hz < highest && bank->octaves < MOST_OCTAVES; hz *= 2.0)
+        svf_for(hz, OCTAVE_Q, bank->rate_hz, bank->octave[bank->octaves++]);
 }
 
 rs_noise *rs_noise_new(size_t voices, double rate_hz, int brown, double low_hz, double high_hz, double ripple_db,
@@ -190,7 +205,9 @@ rs_noise *rs_noise_new(size_t voices, double rate_hz, int brown, double low_hz, 
     if (high_hz > 0.0)
         set_edge(bank, 0, high_hz);
     bank->level = (float)sqrt(3.0 / power(bank, low_hz, high_hz));  /* even noise has the power 1/3 */
-    set_ripple(bank, ripple_db);
+    set_ripple(bank, low_hz, high_hz, ripple_db);
+    for (size_t k = 0; k <= bank->poles; k++)
+        bank->colour[k] *= bank->level;
     for (size_t i = 0; i < bank->groups * LANES; i++)
         bank->group[i / LANES].chance[i % LANES] = (uint32_t)(rs_random(bank->seed, i) >> 32) | 1u;
     return bank;
@@ -214,11 +231,10 @@ RS_INLINE void white(whole_lanes *state, lanes *out)
     *out = __builtin_convertvector((signed_lanes)x, lanes) * 4.656612873077393e-10f;
 }
 
-/* Where the weights shall be at the next point. */
+/* How much of each octave shall be added at the next point. */
 RS_INLINE void aim(const rs_noise *bank, ears *group, int begins, uint64_t first)
 {
-    lanes swell[MOST_POLES + 1];
-    for (size_t k = 0; k <= bank->poles; k++) {
+    for (size_t k = 0; k < bank->octaves; k++) {
         lanes chance;
         for (size_t lane = 0; lane < LANES; lane++)
             chance[lane] = (float)(2.0 * rs_uniform(bank->seed, first + k * LANES + lane) - 1.0);
@@ -233,68 +249,66 @@ RS_INLINE void aim(const rs_noise *bank, ears *group, int begins, uint64_t first
         lanes e = 1.0f + y * (1.0f + y * (0.5f + y * (1.0f / 6.0f + y * (1.0f / 24.0f))));
         e *= e;
         e *= e;
-        swell[k] = bank->level * (e * e);
-    }
-    for (size_t k = 0; k <= bank->poles; k++) {
-        /* Brown is whole, cut into octaves that differ by one low-pass each. */
-        lanes goal = bank->colour[k] * swell[k];
-        if (bank->brown && k < bank->poles)
-            goal = swell[k] - swell[k + 1];
+        const lanes goal = e * e - 1.0f;
         if (begins)
-            group->weight[k] = goal;
-        group->change[k] = (goal - group->weight[k]) / (float)POINT;
+            group->more[k] = goal;
+        group->change[k] = (goal - group->more[k]) / (float)POINT;
     }
 }
 
-RS_INLINE void filter(const svf *at, integrators *held, const lanes *in, lanes *low, lanes *high)
+RS_INLINE void filter(const svf *at, integrators *held, const lanes *in, lanes *low, lanes *band)
 {
     const lanes rest = *in - held->two;
-    const lanes band = at->a1 * held->one + at->a2 * rest;
+    *band = at->a1 * held->one + at->a2 * rest;
     *low = held->two + at->a2 * held->one + at->a3 * rest;
-    held->one = 2.0f * band - held->one;
+    held->one = 2.0f * *band - held->one;
     held->two = 2.0f * *low - held->two;
-    *high = *in - 1.41421356f * band - *low;
 }
 
-RS_INLINE void run(const rs_noise *bank, ears *group, size_t frames, const svf *change, lanes *out)
+RS_INLINE void fixed_filter(const float *a, integrators *held, const lanes *in, lanes *low, lanes *band)
 {
     const lanes none = {0.0f};
-    ears now = *group;
+    const svf at = {none + a[0], none + a[1], none + a[2]};
+    filter(&at, held, in, low, band);
+}
+
+RS_INLINE void run(const rs_noise *bank, ears *now, size_t frames, const svf *change, lanes *out)
+{
     for (size_t t = 0; t < frames; t++) {
-        lanes x, ignored;
-        white(&now.chance, &x);
+        lanes x, low, band;
+        white(&now->chance, &x);
         const lanes fresh = x;
-        x = (1.0f - 2.0f * TAP) * now.before[0] + TAP * (fresh + now.before[1]);
-        now.before[1] = now.before[0];
-        now.before[0] = fresh;
+        x = (1.0f - 2.0f * TAP) * now->before[0] + TAP * (fresh + now->before[1]);
+        now->before[1] = now->before[0];
+        now->before[0] = fresh;
         if (bank->brown) {
-            now.brown = x + bank->brown_keep * (now.brown - x);
-            x = now.brown;
+            now->brown = x + bank->brown_keep * (now->brown - x);
+            x = now->brown;
         }
-        lanes sum = now.weight[bank->poles] * x;
-        now.weight[bank->poles] += now.change[bank->poles];
+        lanes sum = bank->colour[bank->poles] * x;
         for (size_t k = 0; k < bank->poles; k++) {
-            now.pole[k] = x + bank->keep[k] * (now.pole[k] - x);
-            sum += now.weight[k] * now.pole[k];
-            now.weight[k] += now.change[k];
+            now->pole[k] = x + bank->keep[k] * (now->pole[k] - x);
+            sum += bank->colour[k] * now->pole[k];
+        }
+        lanes swollen = sum;
+        for (size_t k = 0; k < bank->octaves; k++) {
+            fixed_filter(bank->octave[k], &now->octave[k], &sum, &low, &band);
+            swollen += now->more[k] * (float)(1.0 / OCTAVE_Q) * band;
+            now->more[k] += now->change[k];
         }
         for (int e = 0; e < bank->edges; e++) {
-            const float *a = bank->edge_hz[e];
-            const svf at = {none + a[0], none + a[1], none + a[2]};
-            lanes low, high;
-            filter(&at, &now.edge[e], &sum, &low, &high);
-            sum = bank->edge_is_high[e] ? high : low;
+            fixed_filter(bank->edge[e], &now->edge[e], &swollen, &low, &band);
+            swollen = bank->edge_is_high[e] ? swollen - (float)(1.0 / BUTTERWORTH_Q) * band - low : low;
         }
-        now.brightness.a1 += change->a1;
-        now.brightness.a2 += change->a2;
-        now.brightness.a3 += change->a3;
-        filter(&now.brightness, &now.bright, &sum, &out[t], &ignored);
+        now->brightness.a1 += change->a1;
+        now->brightness.a2 += change->a2;
+        now->brightness.a3 += change->a3;
+        filter(&now->brightness, &now->bright, &swollen, &out[t], &band);
     }
-    *group = now;
 }
 
 RS_CLONES
-static void render(rs_noise *bank, size_t index, size_t frames, const svf *change, const svf *goal, float *out)
+static void noise_render(rs_noise *bank, size_t index, size_t frames, const svf *change, const svf *goal, float *out)
 {
     ears *group = &bank->group[index];
     const size_t first = index * LANES / 2;
@@ -304,7 +318,7 @@ static void render(rs_noise *bank, size_t index, size_t frames, const svf *chang
     while (at < frames) {
         if (until_point == 0) {
             until_point = POINT;
-            const uint64_t drawn = (points * bank->groups + index) * LANES * (MOST_POLES + 1);
+            const uint64_t drawn = (points * bank->groups + index) * LANES * MOST_OCTAVES;
             aim(bank, group, points == 0, AFTER_SEEDS + drawn);
             points++;
         }
@@ -333,7 +347,7 @@ void rs_noise_process(rs_noise *bank, size_t frames, const double *brightness_hz
         for (size_t lane = 0; lane < LANES; lane++) {
             const size_t voice = (g * LANES + lane) / 2;
             float a[3];
-            svf_for(brightness_hz[voice < bank->voices ? voice : 0], bank->rate_hz, &a[0], &a[1], &a[2]);
+            svf_for(brightness_hz[voice < bank->voices ? voice : 0], BUTTERWORTH_Q, bank->rate_hz, a);
             goal.a1[lane] = a[0];
             goal.a2[lane] = a[1];
             goal.a3[lane] = a[2];
@@ -344,7 +358,7 @@ void rs_noise_process(rs_noise *bank, size_t frames, const double *brightness_hz
         change.a1 = (goal.a1 - from->a1) / (float)frames;
         change.a2 = (goal.a2 - from->a2) / (float)frames;
         change.a3 = (goal.a3 - from->a3) / (float)frames;
-        render(bank, g, frames, &change, &goal, out);
+        noise_render(bank, g, frames, &change, &goal, out);
     }
     bank->begun = 1;
     /* All groups pass their points together. */

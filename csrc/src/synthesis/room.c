@@ -94,7 +94,7 @@ RS_INLINE void to_ring(float *ring, size_t size, size_t at, size_t frames, const
 
 /* Whether anything is in the lines after it. */
 RS_CLONES
-static int answer(const rs_room *room, float *lines, size_t at, size_t frames, const float *dry, float *wet)
+static int room_answer(const rs_room *room, float *lines, size_t at, size_t frames, const float *dry, float *wet)
 {
     const size_t size = room->size;
     float soft[LINES][STRETCH], sum[STRETCH] = {0.0f}, ears[2][STRETCH] = {{0.0f}}, in[2][STRETCH] = {{0.0f}};
@@ -153,7 +153,7 @@ void rs_room_process(rs_room *room, size_t frames, const float *dry, float *wet)
                 continue;
             }
             const size_t at = (room->at + t) & (room->size - 1);
-            room->quiet[v] = answer(room, lines, at, count, dry + i, wet + i) ? 0 : room->quiet[v] + count;
+            room->quiet[v] = room_answer(room, lines, at, count, dry + i, wet + i) ? 0 : room->quiet[v] + count;
             if (room->quiet[v] >= room->size)
                 memset(lines, 0, LINES * room->size * sizeof *lines);
         }

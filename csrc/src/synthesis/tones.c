@@ -142,7 +142,7 @@ RS_INLINE void pulse(double turns, double step, size_t frames, size_t at, lanes 
 }
 
 RS_CLONES
-static void render(const rs_tones *bank, size_t voice, size_t frames, const double *freq_hz, const float *gain,
+static void tones_render(const rs_tones *bank, size_t voice, size_t frames, const double *freq_hz, const float *gain,
                    double pulse_hz, float *out)
 {
     for (size_t at = 0; at < frames; at += STRETCH) {
@@ -170,7 +170,7 @@ void rs_tones_process(rs_tones *bank, size_t frames, const double *freq_hz, cons
     }
     for (size_t v = 0; v < bank->voices; v++) {
         const double pulses = pulse_hz == NULL ? 0.0 : pulse_hz[v];
-        render(bank, v, frames, freq_hz, gain, pulses, out + 2 * v * frames);
+        tones_render(bank, v, frames, freq_hz, gain, pulses, out + 2 * v * frames);
         const double turns = bank->pulse[v] + pulses / bank->rate_hz * length;
         bank->pulse[v] = turns - floor(turns);
     }

@@ -73,7 +73,7 @@ class ModeBank:
             raise ValueError("amplitude is of strikes, but voice names none")
         hit = _places("voice", voice, strikes, self._voices)
         when = _places("frame", frame, strikes, count)
-        if (np.diff(when) < 0).any():
+        if (when[1:] < when[:-1]).any():
             raise ValueError("frame must rise, or stay, from strike to strike")
         force = None
         if drive is not None:
