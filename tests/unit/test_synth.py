@@ -309,6 +309,31 @@ def test_pitch_glides_by_semitones_without_a_step(one_layer) -> None:
     assert np.abs(np.diff(turning)).max() < 1.0  # Hz from one frame to the next
 
 
+BEATS = 'source = "beats"\ncarrier_hz = 200\n'
+
+
+def test_binaural_beats_flicker_in_neither_ear(one_layer) -> None:
+    x = play(one_layer(BEATS + "binaural_hz = 6"), still, 8, n=1)[0][0, RATE_HZ:]
+    assert rms_db(x) == pytest.approx(-12, abs=0.1)
+    freq_hz, power = scipy.signal.periodogram(x.astype(np.float64), RATE_HZ, "hann", axis=0)
+    assert freq_hz[np.argmax(power, axis=0)] == pytest.approx([197, 203], abs=0.2)
+    for ear in (0, 1):
+        level = np.abs(scipy.signal.hilbert(x[:, ear].astype(np.float64)))[RATE_HZ:-RATE_HZ]
+        assert np.ptp(level) < 1e-3 * level.mean()
+    both = np.abs(scipy.signal.hilbert(x.sum(axis=1).astype(np.float64)))[RATE_HZ:-RATE_HZ]
+    assert np.ptp(both) > both.mean()  # only where both meet is there a beat
+
+
+def test_isochronic_beats_come_and_go_without_harmonics(one_layer) -> None:
+    x = play(one_layer(BEATS + "isochronic_hz = 2.5"), still, 10, n=1)[0][0, 2 * RATE_HZ :]
+    level = np.abs(scipy.signal.hilbert(x[:, 0].astype(np.float64)))[:-RATE_HZ]
+    level -= level.mean()
+    freq_hz, power = scipy.signal.periodogram(level, RATE_HZ, "hann")
+    near = np.abs(freq_hz - 2.5) < 0.5
+    assert power[near].sum() > 0.999 * power.sum()
+    assert np.abs(x).max() == pytest.approx(10 ** (-12 / 20) * np.sqrt(2), rel=0.01)
+
+
 @pytest.mark.parametrize(("colour", "slope_db"), [("pink", -3.01), ("brown", -6.02)])
 def test_noise_has_its_colour_and_brightness_its_corner(one_layer, colour, slope_db) -> None:
     noise = f'source = "noise"\ncolour = "{colour}"\nband_hz = [60, 8000]\nripple_db = 0\n'

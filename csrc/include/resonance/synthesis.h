@@ -10,8 +10,8 @@
 
 /* ---- modes: things that ring when they are struck, or while they are driven ---------------------
  *
- * Each voice has the same `modes`, decaying sines. A strike of amplitude a adds a e^{-t/tau} sin(2 pi f t) from its very
- * frame on. A driving signal is many small strikes, one in each frame.
+ * Each voice has the same `modes`, decaying sines. A strike of amplitude a adds a e^{-t/tau} sin(2 pi f t) from its
+ * very frame on. A driving signal is many small strikes, one in each frame.
  */
 typedef struct rs_modes rs_modes;
 

@@ -169,7 +169,8 @@ static void kuramoto_draw(rs_kuramoto *all, double size)
 }
 
 RS_CLONES
-static void kuramoto_step(rs_kuramoto *all, double dt_s, const double *restrict natural_hz, int driven, double *restrict out)
+static void kuramoto_step(rs_kuramoto *all, double dt_s, const double *restrict natural_hz, int driven,
+                          double *restrict out)
 {
     const double *restrict kick = all->kick;
     double *restrict phase = all->phase, *restrict ahead = all->ahead;

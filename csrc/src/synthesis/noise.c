@@ -10,7 +10,8 @@
  * design either, and the half decibel that this is too bright near half the rate is taken by three taps.
  *
  * Edges, the moving low-pass, and the band-pass of each octave, of which more or less is added to make the octave
- * swell, are state variable filters with trapezoidal integrators (Zavalishin 2012), which stay calm while they are moved.
+ * swell, are state variable filters with trapezoidal integrators (Zavalishin 2012), which stay calm while they are
+ * moved.
  *
  * Sixteen ears are computed at once, each a lane of a vector.
  */

@@ -83,8 +83,8 @@ RS_INLINE void sine(const whole_lanes *count, lanes *out)
     *out = x * (z - 0.25f) * p;
 }
 
-/* Phases of the frames from `at`, of a sine that starts the block at `turns` and goes from `step` to `step + change` over
- * `frames`. */
+/* Phases of the frames from `at`, of a sine that starts the block at `turns` and goes from `step` to `step + change`
+ * over `frames`. */
 typedef struct {
     uint32_t start, step, bend;
 } parabola;

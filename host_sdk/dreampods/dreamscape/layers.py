@@ -11,12 +11,13 @@ import math
 
 import numpy as np
 
+from dreampods.dreamscape.beats import BeatsPlayer
 from dreampods.dreamscape.bodies import Drivers, Floats
 from dreampods.dreamscape.cue import Audio, Cue, Player
 from dreampods.dreamscape.files import FilePlayer
 from dreampods.dreamscape.modes import ModesPlayer
 from dreampods.dreamscape.noise import NoisePlayer
-from dreampods.dreamscape.scene import Control, File, Layer, Modes, Noise, Tone
+from dreampods.dreamscape.scene import Beats, Control, File, Layer, Modes, Noise, Tone
 from dreampods.dreamscape.tones import TonePlayer
 from dreampods.resonance import add_layer
 
@@ -130,5 +131,7 @@ def _player(
         case Modes():
             shared = layer.of == "collective"
             return ModesPlayer(layer.source, voices, pods, shared, rate_hz, frames, rng)
+        case Beats():
+            return BeatsPlayer(layer.source, voices, rate_hz, frames, rng)
         case File():
             return FilePlayer(layer.source, voices, rate_hz, frames)

@@ -79,6 +79,16 @@ class Modes:
 
 
 @dataclass(frozen=True, slots=True)
+class Beats:
+    """A tone that beats: `binaural_hz` apart between the ears, or coming and going `isochronic_hz`
+    times a second; the other one is 0."""
+
+    carrier_hz: float
+    binaural_hz: float
+    isochronic_hz: float
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """A recorded sound or voice; `every_s` None: once."""
 
@@ -87,7 +97,7 @@ class File:
     every_s: float | None
 
 
-Source = Noise | Tone | Modes | File
+Source = Noise | Tone | Modes | Beats | File
 
 
 @dataclass(frozen=True, slots=True)
