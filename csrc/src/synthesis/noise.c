@@ -250,7 +250,8 @@ RS_INLINE void aim(const rs_noise *bank, ears *group, int begins, uint64_t first
         lanes e = 1.0f + y * (1.0f + y * (0.5f + y * (1.0f / 6.0f + y * (1.0f / 24.0f))));
         e *= e;
         e *= e;
-        const lanes goal = e * e - 1.0f;
+        /* The band-pass is Q at its middle. */
+        const lanes goal = (float)(1.0 / OCTAVE_Q) * (e * e - 1.0f);
         if (begins)
             group->more[k] = goal;
         group->change[k] = (goal - group->more[k]) / (float)POINT;
@@ -273,39 +274,53 @@ RS_INLINE void fixed_filter(const float *a, integrators *held, const lanes *in, 
     filter(&at, held, in, low, band);
 }
 
-RS_INLINE void run(const rs_noise *bank, ears *now, size_t frames, const svf *change, lanes *out)
+/* `frames` from the frame `at` of a block on, in which the low-pass moves by `change` each frame. What is needed in every
+ * frame stays in registers; only the many filters go through memory. */
+RS_INLINE void run(const rs_noise *bank, ears *now, size_t at, size_t frames, const svf *change, lanes *restrict out)
 {
+    const float *keep = bank->keep, *colour = bank->colour;
+    const size_t poles = bank->poles, octaves = bank->octaves;
+    const int edges = bank->edges;
+    whole_lanes chance = now->chance;
+    lanes before = now->before[0], before_that = now->before[1], brown = now->brown;
+    integrators bright = now->bright;
     for (size_t t = 0; t < frames; t++) {
-        lanes x, low, band;
-        white(&now->chance, &x);
-        const lanes fresh = x;
-        x = (1.0f - 2.0f * TAP) * now->before[0] + TAP * (fresh + now->before[1]);
-        now->before[1] = now->before[0];
-        now->before[0] = fresh;
+        lanes fresh, low, band;
+        white(&chance, &fresh);
+        lanes x = (1.0f - 2.0f * TAP) * before + TAP * (fresh + before_that);
+        before_that = before;
+        before = fresh;
         if (bank->brown) {
-            now->brown = x + bank->brown_keep * (now->brown - x);
-            x = now->brown;
+            brown = x + bank->brown_keep * (brown - x);
+            x = brown;
         }
-        lanes sum = bank->colour[bank->poles] * x;
-        for (size_t k = 0; k < bank->poles; k++) {
-            now->pole[k] = x + bank->keep[k] * (now->pole[k] - x);
-            sum += bank->colour[k] * now->pole[k];
+        lanes sum = colour[poles] * x;
+        for (size_t k = 0; k < poles; k++) {
+            now->pole[k] = x + keep[k] * (now->pole[k] - x);
+            sum += colour[k] * now->pole[k];
         }
         lanes swollen = sum;
-        for (size_t k = 0; k < bank->octaves; k++) {
+        const float passed = (float)(int32_t)t;
+        for (size_t k = 0; k < octaves; k++) {
             fixed_filter(bank->octave[k], &now->octave[k], &sum, &low, &band);
-            swollen += now->more[k] * (float)(1.0 / OCTAVE_Q) * band;
-            now->more[k] += now->change[k];
+            swollen += (now->more[k] + passed * now->change[k]) * band;
         }
-        for (int e = 0; e < bank->edges; e++) {
+        for (int e = 0; e < edges; e++) {
             fixed_filter(bank->edge[e], &now->edge[e], &swollen, &low, &band);
             swollen = bank->edge_is_high[e] ? swollen - (float)(1.0 / BUTTERWORTH_Q) * band - low : low;
         }
-        now->brightness.a1 += change->a1;
-        now->brightness.a2 += change->a2;
-        now->brightness.a3 += change->a3;
-        filter(&now->brightness, &now->bright, &swollen, &out[t], &band);
+        const float along = (float)(int32_t)(at + t + 1);
+        const svf moving = {now->brightness.a1 + along * change->a1, now->brightness.a2 + along * change->a2,
+                            now->brightness.a3 + along * change->a3};
+        filter(&moving, &bright, &swollen, &out[t], &band);
     }
+    for (size_t k = 0; k < octaves; k++)
+        now->more[k] += (float)(int32_t)frames * now->change[k];
+    now->chance = chance;
+    now->before[0] = before;
+    now->before[1] = before_that;
+    now->brown = brown;
+    now->bright = bright;
 }
 
 RS_CLONES
@@ -326,7 +341,7 @@ static void noise_render(rs_noise *bank, size_t index, size_t frames, const svf 
         size_t count = frames - at < until_point ? frames - at : until_point;
         count = count < AT_ONCE ? count : AT_ONCE;
         lanes sound[AT_ONCE];
-        run(bank, group, count, change, sound);
+        run(bank, group, at, count, change, sound);
         for (size_t t = 0; t < count; t++) {
             float row[LANES];
             memcpy(row, &sound[t], sizeof row);
