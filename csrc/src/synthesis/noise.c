@@ -5,7 +5,7 @@
  *
  *     1 / sqrt(s) = 1/pi * integral over v of e^{v/2} / (e^v + s)
  *
- * and the sum of that integrand at steps of an octave differs from the integral by less than a millionth. What lies
+ * and the sum of that integrand at steps of two octaves differs from the integral by two thousandths at most. What lies
  * beyond the lowest and the highest pole is added to those two. With z for s as s = 1 - 1/z the poles need no
  * design either, and the half decibel that this is too bright near half the rate is taken by three taps.
  *
@@ -24,7 +24,7 @@
 
 RS_FUSED
 
-#define MOST_POLES 20
+#define MOST_POLES 10
 #define EDGES 4
 #define MOST_OCTAVES 12
 /* Swellings are on straight lines between points so many frames apart. */
@@ -138,11 +138,12 @@ static void set_colour(rs_noise *bank, double low_hz, double high_hz)
         return;
     }
     bank->poles = 2;
-    while (bank->poles < MOST_POLES && lowest * exp2((double)bank->poles - 1.0) < highest)
+    while (bank->poles < MOST_POLES && lowest * exp2(2.0 * (double)bank->poles - 2.0) < highest)
         bank->poles++;
-    const double tail = 1.0 / (sqrt(2.0) - 1.0);    /* 2^(-1/2) + 2^(-1) + 2^(-3/2) + ... */
+    /* Beyond either end weights fall by half from pole to pole: together they are as much as the last. */
+    const double tail = 1.0;
     for (size_t k = 0; k < bank->poles; k++) {
-        const double u = 2.0 * PI * lowest * exp2((double)k) / bank->rate_hz;
+        const double u = 2.0 * PI * lowest * exp2(2.0 * (double)k) / bank->rate_hz;
         bank->keep[k] = (float)(1.0 / (1.0 + u));
         bank->colour[k] = (float)((k ? 1.0 : 1.0 + tail) / sqrt(u));
         if (k + 1 == bank->poles)
