@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dreampods.dreamscape import Scene, load_scene, scene_names
-from dreampods.dreamscape.scene import Beats, File
+from dreampods.dreamscape.scene import Beats, File, Rubbed
 from dreampods.dreamscape.tables import line_of
 from dreampods.errors import SceneError
 
@@ -106,7 +106,7 @@ MISTAKES = {
     "unknown driver": ('"breath"', '"breth"', 'did you mean "breath"', "breth"),
     "unknown driver key": ("behind", "after", "level_db.after", "after"),
     "steady has no phase": ('"order", from', '"order", behind = 0.1, from', "behind", '"order"'),
-    "unknown source": ('"noise"', '"nose"', "noise, tone, modes, file, beats", "nose"),
+    "unknown source": ('"noise"', '"nose"', "noise, tone, modes, file, rubbed, beats", "nose"),
     "unknown material": ('"bowl"', '"bowls"', 'did you mean "bowl"', '"bowls"'),
     "unknown owner": ('"collective"', '"all"', "individual, collective", '"all"'),
     "key of another source": ("band_hz", "notes_hz = [99]\nband_hz", "no such key", "[99]"),
@@ -225,6 +225,15 @@ def test_beats_are_read_and_their_rules_told_with_the_line(write) -> None:
         if line_words:
             number = int(re.search(r"mine\.toml:(\d+):", said)[1])
             assert line_words in text.splitlines()[number - 1]
+
+
+def test_rubbed_things_are_read(write) -> None:
+    body = '\n[layer.rim]\nof = "individual"\nsource = "rubbed"\nmaterial = "glass"\ngain_db = -30\n'
+    scene = load_scene(write(GOOD + body + 'notes_hz = [440]\nrubbed_by = "breath"'))
+    assert scene.layers[-1].source == Rubbed("glass", (440,), 3.0, "breath")
+    assert "no such key" in complaint(
+        write(GOOD + body + 'notes_hz = [440]\nrubbed_by = "breath"\nstruck_by = "pulse"')
+    )
 
 
 VOICE = '\n[layer.voice]\nof = "collective"\nsource = "file"\nfile = "{}"\ngain_db = -20\n'

@@ -309,6 +309,25 @@ def test_pitch_glides_by_semitones_without_a_step(one_layer) -> None:
     assert np.abs(np.diff(turning)).max() < 1.0  # Hz from one frame to the next
 
 
+def test_a_rubbed_glass_sings_in_time_with_the_breath(one_layer) -> None:
+    glass = (
+        'source = "rubbed"\nmaterial = "glass"\nnotes_hz = [300, 450]\ndecay_s = 1\n'
+        'rubbed_by = "breath"'
+    )
+    x = play(one_layer(glass), breathing(1), 60, n=1)[0][0, 2 * RATE_HZ :].astype(np.float64)
+    freq_hz, power = scipy.signal.welch(x, RATE_HZ, nperseg=32768, axis=0)
+    power = power.sum(axis=1)
+    sings = [np.abs(freq_hz - hz) < 15 for hz in (300, 450, 696, 1044)]
+    assert sum(power[near].sum() for near in sings) > 0.9 * power.sum()
+    level = envelope_db(x, per_s=5)
+    breath = np.array([np.cos(breathing(1)(2 + k / 5).breath_phase[0]) for k in range(len(level))])
+    fit = [np.corrcoef(level, np.roll(breath, late))[0, 1] for late in range(10)]
+    assert np.argmax(fit) <= 1  # fifths of a second
+    assert max(fit) > 0.8
+    # At the top of a breath it is as loud as it may be.
+    assert np.percentile(level, 90) == pytest.approx(-12, abs=3)
+
+
 BEATS = 'source = "beats"\ncarrier_hz = 200\n'
 
 

@@ -17,7 +17,8 @@ from dreampods.dreamscape.cue import Audio, Cue, Player
 from dreampods.dreamscape.files import FilePlayer
 from dreampods.dreamscape.modes import ModesPlayer
 from dreampods.dreamscape.noise import NoisePlayer
-from dreampods.dreamscape.scene import Beats, Control, File, Layer, Modes, Noise, Tone
+from dreampods.dreamscape.rubbed import RubbedPlayer
+from dreampods.dreamscape.scene import Beats, Control, File, Layer, Modes, Noise, Rubbed, Tone
 from dreampods.dreamscape.tones import TonePlayer
 from dreampods.resonance import add_layer
 
@@ -131,6 +132,8 @@ def _player(
         case Modes():
             shared = layer.of == "collective"
             return ModesPlayer(layer.source, voices, pods, shared, rate_hz, frames, rng)
+        case Rubbed():
+            return RubbedPlayer(layer.source, voices, rate_hz, frames, rng)
         case Beats():
             return BeatsPlayer(layer.source, voices, rate_hz, frames, rng)
         case File():

@@ -30,6 +30,7 @@ from dreampods.dreamscape.scene import (
     Modes,
     Noise,
     Room,
+    Rubbed,
     Scene,
     Source,
     Tone,
@@ -157,7 +158,7 @@ def _layer(table: Table, name: str) -> Layer:
     # What a source has no use for is not read, so that `done` refuses it by name.
     brightness = (
         _constant(12000.0)
-        if kind in ("file", "beats")
+        if kind in ("file", "beats", "rubbed")
         else _control(table, "brightness_hz", 80, 12000, 12000.0)
     )
     pitch = _control(table, "pitch_semitones", -12, 12, 0.0) if kind == "tone" else _constant(0.0)
@@ -269,6 +270,15 @@ def _modes(table: Table) -> Modes:
     )
 
 
+def _rubbed(table: Table) -> Rubbed:
+    return Rubbed(
+        material=table.choice("material", MATERIALS),
+        notes_hz=_notes(table),
+        decay_s=table.number("decay_s", 0.1, 20, 3.0),
+        rubbed_by=table.choice("rubbed_by", RHYTHMS),
+    )
+
+
 def _beats(table: Table) -> Beats:
     carrier_hz = table.number("carrier_hz", 60, _HIGHEST_CARRIER_HZ)
     binaural, isochronic = ("binaural_hz" in table), ("isochronic_hz" in table)
@@ -313,5 +323,6 @@ _SOURCES: dict[str, Callable[[Table], Source]] = {
     "tone": _tone,
     "modes": _modes,
     "file": _file,
+    "rubbed": _rubbed,
     "beats": _beats,
 }
