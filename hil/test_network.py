@@ -25,7 +25,7 @@ from dreampods.fleet import News, Pod
 from dreampods.image import architecture, build_image, write_bundle
 from dreampods.registry import FleetFolder
 from dreampods.resonance.ima import encode_ima
-from rig import Played
+from rig import Played, lost_samples
 
 pytestmark = pytest.mark.virtual
 
@@ -72,8 +72,8 @@ def test_a_session_over_wi_fi_loses_nothing(run, open_rig, tmp_path, measured):
     run(body())
     summary = json.loads((tmp_path / "session" / "session.json").read_text())
     for pod in summary["pods"]:
+        assert lost_samples(pod) == {}
         for stream in pod["streams"]:
-            assert stream["lost"] == 0
             assert stream["samples"] >= (_SECONDS - 1) * stream["rate_hz"]
         assert pod["sound"]["chunks"] >= (_SECONDS - 1) / 0.03
         assert pod["sound"]["late"] == 0
@@ -135,10 +135,26 @@ def test_another_fleets_host_gets_one_line_and_the_next_good_host_is_told(run, o
                 await visit(tmp_path / "theirs")
             assert "belongs to another fleet; give its own by --fleet" in str(told.value)
             assert "\n" not in str(told.value)
-            refused = [item.text for item in await visit(ours) if item.kind == "refused"]
+            refused = [item.text for item in await visit(ours) if item.kind == "turned-away"]
             assert any("refused 127.0.0.1" in text for text in refused), refused
 
     run(body())
+
+
+def test_a_stranger_hinders_neither_a_rollback_nor_a_test(tmp_path):
+    FleetFolder.create(tmp_path / "theirs", "theirs")
+
+    def do(command: str, fleet: Path) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "dreampods", command, "tcp://pod-1.local"]
+        return subprocess.run(
+            [*words, "--fleet", str(fleet)], capture_output=True, text=True, timeout=120
+        )
+
+    with _simulated(tmp_path / "sim") as (_, ours):
+        for command, told in (("rollback", "slot b is empty"), ("selftest", "1 of 1 pods passed")):
+            assert "belongs to another fleet" in do("rollback", tmp_path / "theirs").stderr
+            done = do(command, ours)
+            assert told in done.stdout + done.stderr
 
 
 @pytest.mark.soak

@@ -19,15 +19,16 @@ import pytest
 import dreampods as dp
 from dreampods.firmware.dreampod import wire
 from dreampods.fleet import Cue, News, Pod, Stream
+from rig import LOOP_MOST_MS
 
 pytestmark = pytest.mark.virtual
 
-_LOOP_MOST_US = 20_000
 _TOLD_WITHIN_S = 8.0  # the thermometer's silence takes six seconds to be one
 _MENDED_WITHIN_S = 10.0
 _TOUCHES, _TOUCH_EVERY_S = 4, 0.4
 _LOOK_S = 0.2  # until the board has looked at faults.json, and some more
 _SETTLE_S = 0.5
+_SCENES_MOST = 4
 _PACE_TOLERANCE = (
     0.004  # a chip's oscillator is up to a thousandth off, the motion chip's nominal 0.2 %
 )
@@ -198,18 +199,22 @@ async def _through(
     """Play a scene of faults in these parts; hold that the others' streams and the loop are as ever.
 
     The loop's longest turn is the pod's own figure, but the PC may stop the whole process for
-    longer. What the firmware does, it does again: a turn that was too long counts if the same scene has one
-    when it is played once more.
+    longer. What the firmware does, it does each time: a turn that was too long counts if the same scene
+    has one whenever it is played.
     """
     out = {name for part in broken for name in _STREAMS[part]}
     whole = [stream for stream in bench.pod.streams if stream.name not in out]
-    for again in (False, True):
+    for left in reversed(range(_SCENES_MOST)):
         bench.begin()
         lost = {stream.name: stream.lost for stream in whole}
         before = {stream.name: _newest(stream) for stream in bench.pod.streams}
         await scene()
         await bench.look(_SETTLE_S)
         await bench.next_stats()
+        measured("longest turn of the loop", bench.loop_worst_us / 1000, "ms")
+        if bench.loop_worst_us > LOOP_MOST_MS * 1000 and left:
+            await bench.steady()
+            continue
         for stream in whole:
             assert stream.lost == lost[stream.name], f"{stream.name} lost samples too"
         for item in bench.news:
@@ -217,11 +222,8 @@ async def _through(
         for stream in bench.pod.streams:
             assert _newest(stream)[0] > before[stream.name][0] or stream.rate_hz <= 1
             _fits_the_time(stream, before[stream.name])
-        measured("longest turn of the loop", bench.loop_worst_us / 1000, "ms")
-        if bench.loop_worst_us <= _LOOP_MOST_US:
-            return
-        assert not again, f"the loop took {bench.loop_worst_us} us, twice"
-        await bench.steady()
+        assert bench.loop_worst_us <= LOOP_MOST_MS * 1000
+        return
 
 
 async def _until_back(bench: Bench, part: str, lost: dict[str, int], expect_gap: bool) -> None:

@@ -8,6 +8,7 @@
  *     own sounds     -> rs_mixer -> one limited mix per pod
  *     one mix        -> rs_resampler -> PCM at the rate of that pod's own crystal
  *     PCM            -> rs_ima -> a quarter of the bytes, for a pod on a thin link
+ *     bytes of pods  -> rs_frames, rs_samples -> what they say, and what is said to them
  *
  * Rules that hold for every function here
  *
@@ -30,9 +31,11 @@
 #define DREAMPODS_RESONANCE_H
 
 #include "resonance/analysis.h"
+#include "resonance/rhythm.h"
 #include "resonance/synchrony.h"
 #include "resonance/model.h"
 #include "resonance/synthesis.h"
 #include "resonance/sound.h"
+#include "resonance/wire.h"
 
 #endif

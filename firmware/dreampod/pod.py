@@ -30,7 +30,9 @@ except (
 ):  # a MicroPython without native code for its processor
     from dreampod import _plain as fast
 
-_EEG_DELAY_US = 6000  # of the ADS1299's sinc filter at 250 Hz: 1.5 samples, SBAS499C section 9.3.2.2
+_EEG_DELAY_US = (
+    6000  # of the ADS1299's sinc filter at 250 Hz: 1.5 samples, SBAS499C section 9.3.2.2
+)
 _TOLD_OF_STREAMS = ("name", "unit", "rate_hz", "channels", "format", "scale", "offset")
 _TOLD_OF_SOUND = ("rate_hz", "channels", "chunk_frames", "slots")
 
@@ -73,6 +75,7 @@ class Pod:
         self.streams = []  # type: list
         for spec in board["parts"]:
             self._fit(open_part(spec, self.buses))
+        self.on_trial = about.pop("trial", False)
         self._told = self._describe(about, calibration)
         gc.collect()
         self.i2s = open_i2s(board["sound"])
@@ -87,7 +90,7 @@ class Pod:
         self.sound.attach(self.cues)
         self.loop = None
         self._digits = bytearray(5)
-        self._untold = b""  # what was refused while there was no host
+        self._untold = b""  # who was turned away while there was no host
         self._task = None  # the update, while there is one
         self._test = None  # the self-test, while there is one
         self._slots = 0  # of the sound, which lent them to the test or the update
@@ -155,13 +158,14 @@ class Pod:
         return told
 
     def _faults(self):
-        """The rest of the text: the parts and how they are, and what is wrong with the pod as a whole."""
+        """The rest of the text: the parts and how they are, and how the pod is as a whole."""
         comma = b',"parts":['
         for part in self.parts:
             about = {"name": part.name, "driver": part.spec["driver"], "fault": part.fault}
             yield comma + json.dumps(about).encode()
             comma = b","
-        yield b'],"faults":' + json.dumps(self.faults).encode() + b"}"
+        yield b'],"trial":' + json.dumps(self.on_trial).encode()
+        yield b',"faults":' + json.dumps(self.faults).encode() + b"}"
 
     # --- what parts tell ---------------------------------------------------------------------
 
@@ -240,7 +244,7 @@ class Pod:
         gc.collect()  # the one moment when a pause harms nobody
         self.link.dictionary(self._told + list(self._faults()))
         if self._untold:
-            self.link.event(wire.EVENT_REFUSED, ticks_us(), 0, self._untold)
+            self.link.event(wire.EVENT_TURNED_AWAY, ticks_us(), 0, self._untold)
             self._untold = b""
         gc.collect()
 
@@ -308,9 +312,13 @@ class Pod:
             )
 
     def refuse(self, text):
-        """Tell the host, or whoever connects next, what was not done and why."""
+        """Tell the host what of its wishes was not done, and why."""
+        self.link.event(wire.EVENT_REFUSED, ticks_us(), 0, text.encode())
+
+    def turn_away(self, text):
+        """Tell the host, or whoever connects next, whom the network has not let in, and why."""
         if self.link.connected:
-            self.link.event(wire.EVENT_REFUSED, ticks_us(), 0, text.encode())
+            self.link.event(wire.EVENT_TURNED_AWAY, ticks_us(), 0, text.encode())
         else:
             self._untold = text.encode()
 

@@ -60,10 +60,10 @@ def _read_board(slot):
 class _TrialSlot:
     """The slot on trial. The code that confirms it has room only while the sound lends its own."""
 
-    def __init__(self, slot, ill, sound):
+    def __init__(self, slot, ill, pod):
         self.now = slot
         self._ill = ill
-        self._sound = sound
+        self._pod = pod
 
     def on_trial(self):
         return True
@@ -72,14 +72,15 @@ class _TrialSlot:
         return self._ill
 
     def confirm(self):
-        room = self._sound.lend()
+        room = self._pod.sound.lend()
         gc.collect()
         from dreampod.slots import Slots
 
         Slots(now=self.now).confirm()
         forget("slots")
         gc.collect()
-        self._sound.take_back(room)
+        self._pod.sound.take_back(room)
+        self._pod.on_trial = False
 
 
 class _Refusals:
@@ -90,7 +91,7 @@ class _Refusals:
 
     def __call__(self, text):
         if self.pod is not None:
-            self.pod.refuse(text)
+            self.pod.turn_away(text)
 
 
 def _open_network(files, refusals):
@@ -124,10 +125,10 @@ def _wire_up(files, watchdog):
     if network:
         pod.also(network)
         micropython.kbd_intr(_CTRL_C)  # the USB port is a person's
-    if files.about["trial"]:
+    if pod.on_trial:
         from dreampod.trial import Trial
 
-        flash = _TrialSlot(files.about["slot"], files.ill, pod.sound)
+        flash = _TrialSlot(files.about["slot"], files.ill, pod)
         pod.also(Trial(flash, pod.link, pod.healthy, pod.busy, ticks_us()))
     return pod
 

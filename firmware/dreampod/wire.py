@@ -162,6 +162,7 @@ EVENT_STOP_PRESSED = const(6)  # the sleeper pressed *stop*; the pod is falling 
 EVENT_CUE = const(7)  # which: kind of the cue; its time is when the first frame plays; text: its number
 EVENT_CUE_LATE = const(8)
 EVENT_REFUSED = const(9)  # text: what was asked for, and why it was not done
+EVENT_TURNED_AWAY = const(10)  # text: who wanted to connect over the network, and why they may not
 
 # Sample formats a dictionary may name, with the bytes a value takes
 SAMPLE_BYTES = {"u16": 2, "i16": 2, "i16be": 2, "u24be": 3, "i24be": 3}

@@ -131,6 +131,11 @@ def test_a_flash_too_small_is_told_in_one_line() -> None:
         littlefs(image.files, 8)
 
 
+def test_a_file_without_end_is_not_read_to_its_end() -> None:
+    with pytest.raises(FlashError, match="not a bundle"):
+        read_bundle(Path("/dev/zero"), KEY.public_key())
+
+
 def test_a_zip_that_promises_more_than_it_holds_is_not_unpacked(tmp_path: Path) -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:

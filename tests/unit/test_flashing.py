@@ -10,6 +10,7 @@ import pty
 import threading
 import tty
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from dreampods.flashing.plan import Survey, make_plan
 from dreampods.flashing.provision import Calibration
 from dreampods.flashing.repl import Repl
 from dreampods.image import Image, architecture, build_image
-from dreampods.virtual.registry import Registration
+from dreampods.virtual.registry import Entry, Registration
 from dreampods.virtual.supervisor import Supervisor
 
 FAMILY = uf2.FAMILIES["rp2040"]
@@ -280,6 +281,25 @@ def test_a_boot_py_of_comments_is_nobodys() -> None:
 # --- ports ---------------------------------------------------------------------------------------
 
 
+def test_boards_of_two_programs_are_told_apart_though_they_have_one_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    told = tmp_path / "dreampods"
+    told.mkdir()
+    for number, pid in enumerate((os.getpid(), os.getppid())):
+        entry = Entry("pod-1", f"/dev/pts/{number}", "d7", f"/pods-{number}", "virtual:pod-1")
+        (told / f"virtual-{pid}.json").write_text(json.dumps([asdict(entry)]))
+    for name in ("virtual-x.json", "virtual-1.json"):
+        (told / name).write_text("noise")
+    for number in (0, 1):
+        port = finding.named_port(f"/dev/pts/{number}")
+        found = finding.find_again(port, 0)
+        assert found is not None and found.path == f"/dev/pts/{number}"
+    with pytest.raises(FlashError, match="there are several, name one by its port: /dev/pts/"):
+        finding.named_port("virtual:pod-1")
+
+
 @pytest.mark.parametrize(
     ("name", "state", "says"),
     [
@@ -383,10 +403,15 @@ def test_a_calibration_that_cannot_be_is_refused() -> None:
         (float("nan"), today.isoformat()),
         (200.0, today.isoformat()),
         (82.5, "31.3.2026"),
+        (82.5, "20260331"),
+        (82.5, "2026-W13-2"),
         (82.5, (today + datetime.timedelta(days=2)).isoformat()),
     ):
         with pytest.raises(FlashError):
             Calibration(level, date, "rig")
+    for rig in ("two\nlines", "\udcff", "x" * 65):
+        with pytest.raises(FlashError, match="--rig"):
+            Calibration(82.5, today.isoformat(), rig)
 
 
 def test_a_label_shows_the_code_that_was_meant_and_says_the_same_in_letters(

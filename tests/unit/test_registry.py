@@ -83,6 +83,13 @@ def test_nothing_is_overwritten(what: str, tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["there"], "nothing half made is left"
 
 
+@pytest.mark.parametrize("name", ["", "a\nb", "\udcff", "a" * 41, "é" * 21])
+def test_what_cannot_be_a_fleets_name_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(FleetError, match="cannot be a fleet's name"):
+        FleetFolder.create(tmp_path / "fleet", name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_fleet_that_is_not_there_is_told_how_to_make(tmp_path: Path) -> None:
     with pytest.raises(FleetError, match="dreampods fleet init"):
         FleetFolder.load(tmp_path / "nowhere")
@@ -227,6 +234,24 @@ def test_the_host_of_another_fleet_is_noticed(fleet: FleetFolder, tmp_path: Path
         FleetFolder.load(fleet.path)
 
 
+@pytest.mark.parametrize("how", ["missing", "spoilt", "another fleet's"])
+def test_a_hosts_certificate_that_is_no_good_is_made_anew_by_the_command_it_names(
+    fleet: FleetFolder, how: str, tmp_path: Path
+) -> None:
+    file = fleet.path / "host.pem"
+    if how == "missing":
+        file.unlink()
+    elif how == "spoilt":
+        file.write_text("noise")
+    else:
+        other = FleetFolder.create(tmp_path / "other", "theirs")
+        file.write_bytes((other.path / "host.pem").read_bytes())
+    with pytest.raises(FleetError, match="dreampods fleet renew"):
+        FleetFolder.load(fleet.path)
+    main(["fleet", "renew", "--fleet", str(fleet.path)])
+    assert FleetFolder.load(fleet.path).expires > datetime.datetime.now(datetime.UTC)
+
+
 def test_the_pod_of_another_fleet_is_noticed(fleet: FleetFolder, tmp_path: Path) -> None:
     other = FleetFolder.create(tmp_path / "other", "theirs")
     other.enrol(UID, "pod-1", "DP-0001", "B")
@@ -280,15 +305,17 @@ def test_what_may_not_be_read_or_written_is_told_in_one_line(fleet: FleetFolder)
 
 
 @pytest.mark.parametrize("what", ["removed", "a file"])
-def test_a_missing_folder_of_pods_is_told_when_one_is_to_be_enrolled(
+def test_a_missing_folder_of_pods_is_told_and_not_taken_for_none(
     fleet: FleetFolder, what: str
 ) -> None:
     (fleet.path / "pods").rmdir()
     if what == "a file":
         (fleet.path / "pods").write_text("")
-    with pytest.raises(FleetError, match="cannot be written") as told:
+    with pytest.raises(FleetError, match="pods: missing; restore") as told:
         fleet.enrol(UID, "pod-1", "DP-0001", "B")
     assert "\n" not in str(told.value)
+    with pytest.raises(FleetError, match="pods: missing; restore"):
+        fleet.pods()
 
 
 # --- the command line ------------------------------------------------------------------------
@@ -318,3 +345,21 @@ def test_the_commands_make_list_and_renew_a_fleet(
     with pytest.raises(SystemExit):
         main(["fleet", "init", str(folder)])
     assert "no fleet is overwritten" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", ["30", "100"])
+def test_names_are_listed_as_they_are_in_any_width(
+    columns: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    fleet = FleetFolder.create(tmp_path / "ours", "[/x]")
+    main(["fleet", "list", "--fleet", str(fleet.path)])
+    fleet.enrol(UID, "pod-1", "[/b]", "[red]")
+    main(["fleet", "list", "--fleet", str(fleet.path)])
+    told = capsys.readouterr().out
+    assert "…" not in told
+    if columns == "100":  # else they are folded
+        assert all(text in told for text in ("'[/x]' has no pods", "fleet [/x]", "[/b]", "[red]"))

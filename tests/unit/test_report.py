@@ -187,6 +187,25 @@ def test_a_killed_session_still_gives_a_report_that_says_so(tmp_path: Path) -> N
     folder.close()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_session_killed_before_its_first_sound_gives_a_report(
+    finished: Path, tmp_path: Path, count: int
+) -> None:
+    with SessionFolder(tmp_path / "s") as folder:
+        for track in read_session(finished).tracks.values():
+            stream = folder.xdf.add_stream(
+                track.name, track.type, track.labels, track.units, track.rate_hz, "float64"
+            )
+            values = track.values[:count].copy()
+            if "level_dbfs" in track.labels:
+                values[
+                    :, track.labels.index("level_dbfs")
+                ] = -200.0  # as written while nothing plays
+            folder.xdf.samples(stream, track.time_s[:count], values)
+    assert "cedar" in text_of(write_report(tmp_path / "s").read_text())
+
+
 def test_streams_alone_are_enough(finished: Path, tmp_path: Path) -> None:
     shutil.copy(finished / "streams.xdf", tmp_path)
     text = text_of(write_report(tmp_path).read_text())

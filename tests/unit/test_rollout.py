@@ -14,6 +14,7 @@ import pytest
 
 from dreampods.cli import main
 from dreampods.errors import LinkError
+from dreampods.flashing import Port, look
 from dreampods.image import Bundle, Image, architecture, build_image, provision_files
 from dreampods.image.rollout import Outcome, roll_back_all, update_all
 from dreampods.registry import FleetFolder
@@ -103,6 +104,8 @@ def test_pods_are_updated_refuse_what_is_not_for_them_and_go_back(bench: Bench) 
     outcomes = bench.update(third)
     assert [(o.error, o.result, o.slot) for o in outcomes] == [("", "updated", "b")] * PODS
     assert [o.result for o in bench.update(third)] == ["nothing to do"] * PODS
+    for port in bench.ports:  # what a host learns that was away when they confirmed
+        assert look(Port(port)).dictionary["trial"] is False
 
     for outcome in bench.update(release(bench.image, 1)):
         assert "release 1 is not newer; to go back, dreampods rollback" in outcome.error
@@ -140,7 +143,10 @@ def test_the_commands_make_a_bundle_and_tell_of_each_pod(
     assert "for virtual" in capsys.readouterr().out
     with pytest.raises(SystemExit) as ended:
         main(
-            ["update", file, bench.ports[0], "/dev/none", "--fleet", fleet, "--json", str(report)]
+            [
+                *("update", file, bench.ports[0], "/dev/none", "/dev/../dev/none", bench.ports[0]),
+                *("--fleet", fleet, "--json", str(report)),
+            ]
         )
     assert ended.value.code == 1
     told = capsys.readouterr()

@@ -12,6 +12,7 @@ from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
 from dreampods.errors import BoardError
+from dreampods.files import replacing
 
 from .board import Board
 from .layout import (
@@ -58,11 +59,12 @@ def save_drawing(board: Board, file: Path) -> None:
     with rc_context({**_STYLE, "svg.hashsalt": board.name}):
         figure = draw(board)
         try:
-            figure.savefig(
-                file,
-                dpi=_DOTS_PER_INCH,
-                metadata={} if file.suffix == ".png" else {_DATE[file.suffix]: None},
-            )
+            with replacing(file) as new:
+                figure.savefig(
+                    new,
+                    dpi=_DOTS_PER_INCH,
+                    metadata={} if file.suffix == ".png" else {_DATE[file.suffix]: None},
+                )
         except OSError as error:
             raise BoardError(f"{file} cannot be written: {error.strerror}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,6 +11,15 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 INTERRUPTED = 130  # exit code after Ctrl-C
+
+
+def endings() -> list[signal.Signals]:
+    """The signals that end a command as Ctrl-C does; not one that is ignored, as SIGHUP is under nohup."""
+    return [
+        ending
+        for ending in (signal.SIGTERM, signal.SIGHUP)  # also a terminal that is closed
+        if signal.getsignal(ending) != signal.SIG_IGN
+    ]
 
 
 def path(text: str) -> Path:

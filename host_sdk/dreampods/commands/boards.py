@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dreampods.boards import Board, board_names, load_board
 from dreampods.boards.wiring import hints, markdown, notes, wires
 from dreampods.errors import BoardError, DreampodsError
+from dreampods.files import replacing
 
 from .arguments import Commands, path
 
@@ -70,7 +71,8 @@ def _boards(options: argparse.Namespace) -> None:
 def _write(board: Board, file: Path) -> None:
     if file.suffix == ".md":
         try:
-            file.write_text(markdown(board), encoding="utf-8")
+            with replacing(file) as new:
+                new.write_text(markdown(board), encoding="utf-8")
         except OSError as error:
             raise BoardError(f"{file} cannot be written: {error.strerror}") from None
         return

@@ -23,6 +23,7 @@ _MOST_AT_ONCE = 64
 _PORT_HELP = (
     "a port (/dev/ttyACM0), or where it is plugged in (1-1.4), as `dreampods list` shows them"
 )
+_LONGEST_SSID = 32
 _LEAST_PASSWORD, _MOST_PASSWORD = 8, 63  # of WPA2
 _COLUMNS = ("port", "USB path", "uid", "board", "firmware", "slot", "state")
 _WIDTH_WITHOUT_TERMINAL = 160
@@ -139,7 +140,7 @@ def _add_provision(commands: Commands) -> None:
 
 
 def _at_once(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= _MOST_AT_ONCE:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_AT_ONCE:
         raise argparse.ArgumentTypeError(f"{text!r}: give 1 to {_MOST_AT_ONCE}")
     return int(text)
 
@@ -179,10 +180,12 @@ def _list(options: argparse.Namespace) -> None:
         return
     try:
         from rich.console import Console
-        from rich.table import Table
+        from rich.table import Column, Table
     except ImportError:
         raise DreampodsError("tables need rich: pip install 'dreampods[console]'") from None
-    table = Table(*_COLUMNS, box=None, pad_edge=False)
+    # What does not fit is folded, not cut off
+    columns = (Column(heading, overflow="fold") for heading in _COLUMNS)
+    table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         state = f"{row['state']}: {row['note']}" if row.get("note") else row["state"]
         table.add_row(*(str(row.get(column, "")) for column in _COLUMNS[:-1]), state)
@@ -232,6 +235,9 @@ def _flash(options: argparse.Namespace) -> None:
     if failed:
         names = ", ".join(outcome.port for outcome in failed)
         raise FlashError(f"{len(failed)} of {len(outcomes)} boards not flashed: {names}")
+    trouble = log.error or view.error
+    if trouble:
+        raise trouble
 
 
 def _boards_to_flash(options: argparse.Namespace) -> list[tuple[Port, Seen | None]]:
@@ -301,7 +307,12 @@ def _erase(options: argparse.Namespace) -> None:
         if not sys.stdin.isatty():
             raise FlashError("erasing needs somebody to ask, or --yes")
         what = "the firmware" + (" and who it is" if options.provision else "")
-        if input(f"{port.path}: remove {what}? [y/N] ").strip().lower() not in ("y", "yes"):
+        try:
+            answer = input(f"{port.path}: remove {what}? [y/N] ")
+        except EOFError:
+            print()
+            answer = ""
+        if answer.strip().lower() not in ("y", "yes"):
             raise FlashError("nothing was removed")
     count = erase(port, provisioning=options.provision)
     print(f"{port.path}  {count} files removed")
@@ -317,7 +328,7 @@ def _provision(options: argparse.Namespace) -> None:
     if options.full_scale_dba is not None:
         calibration = Calibration(options.full_scale_dba, options.calibrated, options.rig)
     fleet = load_fleet(options)
-    wifi = (options.wifi, _password(options.wifi)) if options.wifi else None
+    wifi = None if options.wifi is None else _wifi(options.wifi)
     identity = Identity(options.name, options.serial, options.hardware, calibration, wifi)
     port = named_port(options.port)
     record = provision(port, identity, fleet, again=options.again)
@@ -327,7 +338,12 @@ def _provision(options: argparse.Namespace) -> None:
     )
 
 
-def _password(ssid: str) -> str:
+def _wifi(ssid: str) -> tuple[str, str]:
+    """The network's name and its password, which is asked for."""
+    if not ssid.isprintable() or not 1 <= len(ssid.encode()) <= _LONGEST_SSID:
+        raise FlashError(
+            f"--wifi {ssid!r}: a network's name has 1 to {_LONGEST_SSID} bytes of letters and digits"
+        )
     try:
         password = getpass.getpass(f"password of the network {ssid}: ")
     except EOFError:
@@ -336,7 +352,9 @@ def _password(ssid: str) -> str:
         raise FlashError(
             f"a WPA2 password has {_LEAST_PASSWORD} to {_MOST_PASSWORD} characters, not {len(password)}"
         )
-    return password
+    if not password.isascii() or not password.isprintable():
+        raise FlashError("a WPA2 password has letters, digits and signs of ASCII only")
+    return ssid, password
 
 
 def _label(options: argparse.Namespace) -> None:

@@ -84,7 +84,7 @@ def _init(options: argparse.Namespace) -> None:
 
 
 def _renew(options: argparse.Namespace) -> None:
-    fleet = load_fleet(options)
+    fleet = _registry().load(options.fleet, host=False)
     fleet.renew()
     print(f"the host's certificate is good until {fleet.expires:%Y-%m-%d}")
 
@@ -112,15 +112,18 @@ def _list(options: argparse.Namespace) -> None:
     try:
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
     except ImportError:
         raise DreampodsError("tables need rich: pip install 'dreampods[console]'") from None
-    table = Table(title=f"fleet {fleet.name}", title_justify="left")
+    table = Table(title=Text(f"fleet {fleet.name}"), title_justify="left")
     for column in ("name", "serial number", "hardware", "uid", "certificate until"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, overflow="fold")
     for pod in pods:
-        table.add_row(pod.name, pod.serial, pod.hardware, pod.uid, f"{pod.expires:%Y-%m-%d}")
-    Console().print(
-        table if pods else f"fleet {fleet.name!r} has no pods yet: dreampods provision"
-    )
+        row = (pod.name, pod.serial, pod.hardware, pod.uid, f"{pod.expires:%Y-%m-%d}")
+        table.add_row(*map(Text, row))
+    if pods:
+        Console().print(table)
+    else:
+        print(f"fleet {fleet.name!r} has no pods yet: dreampods provision")
     if fleet.expires - datetime.datetime.now(datetime.UTC) < _WARN:
         print(f"the host's certificate ends on {fleet.expires:%Y-%m-%d}: dreampods fleet renew")

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import datetime
 import math
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from dreampods.guardian import load_consent
 from dreampods.recording import SessionFolder
 from dreampods.session import Session
 
-from .arguments import INTERRUPTED, Commands, path
+from .arguments import INTERRUPTED, Commands, endings, path
 from .fleet import add_fleet_option
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def _run(options: argparse.Namespace) -> None:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
-        for ending in (signal.SIGTERM, signal.SIGHUP):  # also a terminal that is closed
+        for ending in endings():
             loop.add_signal_handler(ending, task.cancel)
         with _live_view() as view:
             view.say("waking the pods …")

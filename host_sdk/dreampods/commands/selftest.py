@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dreampods.errors import DreampodsError
 
 from .arguments import Commands, path
+from .fleet import add_fleet_option
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -32,12 +33,16 @@ def add_to(commands: Commands) -> None:
         " have each hear its own speaker. Nothing may play on them meanwhile. Exit code 0: all passed.",
     )
     selftest.add_argument(
-        "ports", nargs="*", metavar="PORT", help="as `dreampods list` shows them"
+        "ports",
+        nargs="*",
+        metavar="PORT",
+        help="as `dreampods list` shows them, or tcp://NAME.local",
     )
     selftest.add_argument("--pods", metavar="PODS", help="virtual:3, or ports with commas between")
     selftest.add_argument(
         "--json", type=path, metavar="FILE", help="a report for programs; - for stdout"
     )
+    add_fleet_option(selftest)
     selftest.set_defaults(command=_selftest)
 
 
@@ -53,7 +58,7 @@ def _selftest(options: argparse.Namespace) -> None:
             "say which pods: PORT…, or --pods virtual:3; `dreampods list` shows the ports"
         )
     with _View(sys.stderr.isatty()) as view:
-        outcomes = asyncio.run(selftest_all(list(dict.fromkeys(ports)), view.tell))
+        outcomes = asyncio.run(selftest_all(list(dict.fromkeys(ports)), view.tell, options.fleet))
     if options.json:
         _write(options.json, outcomes)
     if options.json != _STDOUT:
@@ -81,10 +86,11 @@ def _write(file: Path, outcomes: list[Outcome]) -> None:
 def _show(outcomes: list[Outcome]) -> None:
     """A row for each item of each pod, and a line for all."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table("pod", "item", "result", "found", box=None, pad_edge=False)
+    columns = (Column(heading, overflow="fold") for heading in ("pod", "item", "result", "found"))
+    table = Table(*columns, box=None, pad_edge=False)
     for outcome in outcomes:
         who = outcome.name or outcome.port
         for item in outcome.items:

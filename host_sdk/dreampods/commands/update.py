@@ -6,12 +6,13 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreampods.errors import DreampodsError, FlashError
 
-from .arguments import Commands, path
+from .arguments import INTERRUPTED, Commands, path
 from .fleet import add_fleet_option, load_fleet
 
 if TYPE_CHECKING:
@@ -78,17 +79,38 @@ def _update(options: argparse.Namespace) -> None:
 
     bundle = read_bundle(options.bundle, fleet.signing_key.public_key())
     keys = {record.uid: record.key for record in fleet.pods()}
-    with _View(options.ports) as view:
-        outcomes = asyncio.run(update_all(options.ports, bundle, keys, view.tell, options.fleet))
+    ports = _distinct(options.ports)
+    with _View(ports) as view:
+        outcomes = _hold(update_all(ports, bundle, keys, view.tell, options.fleet))
     _end(outcomes, options.json)
 
 
 def _rollback(options: argparse.Namespace) -> None:
     from dreampods.image.rollout import roll_back_all
 
-    with _View(options.ports) as view:
-        outcomes = asyncio.run(roll_back_all(options.ports, view.tell, options.fleet))
+    ports = _distinct(options.ports)
+    with _View(ports) as view:
+        outcomes = _hold(roll_back_all(ports, view.tell, options.fleet))
     _end(outcomes, options.json)
+
+
+def _distinct(ports: list[str]) -> list[str]:
+    """Each port once, in their order, whichever of its paths it is called by."""
+    once: dict[str, str] = {}
+    for port in ports:
+        once.setdefault(port if "://" in port else str(Path(port).resolve()), port)
+    return list(once.values())
+
+
+def _hold(work: Coroutine[None, None, list[Outcome]]) -> list[Outcome]:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        print(
+            "stopped; each pod has a whole firmware, and the same command goes on from here",
+            file=sys.stderr,
+        )
+        raise SystemExit(INTERRUPTED) from None
 
 
 def _end(outcomes: list[Outcome], report: Path | None) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dreampods.boards import load_board
 from dreampods.errors import FlashError
+from dreampods.files import replacing
 from dreampods.image import architecture, build_image, littlefs
 from dreampods.image.littlefs import BLOCK_BYTES
 
@@ -32,14 +33,15 @@ def write_filesystem(board: str, out: Path, micropython: Path | None) -> str:
     content = littlefs(image.files, size // BLOCK_BYTES)
     if out.suffix == ".uf2":
         if chip not in FAMILIES:
-            raise FlashError(f"{out}: a {chip} takes no UF2 files; write a .bin")
+            raise FlashError(f"{out}: only an RP2 takes UF2 files, {board} has none; write a .bin")
         content = write_uf2(content, base, FAMILIES[chip])
         if micropython:
             content = _with_micropython(micropython, content, base, chip)
     elif micropython:
         raise FlashError("--micropython goes with a .uf2 file only; a .bin holds one thing")
     try:
-        out.write_bytes(content)
+        with replacing(out) as file:
+            file.write_bytes(content)
     except OSError as error:
         raise FlashError(f"{out}: cannot be written ({error.strerror})") from None
     return (

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from serial.tools import list_ports
 
+from dreampods.errors import FlashError
 from dreampods.virtual.registry import running
 
 # (vendor, product): who it is. Only what MicroPython itself announces. ESP32-S3 boards also have
@@ -51,8 +52,7 @@ def find_ports() -> list[Port]:
         for found in list_ports.comports()
         if (found.vid, found.pid) in MICROPYTHON_USB
     ]
-    virtual = [Port(board.port, board.location, board.uid) for board in running()]
-    return sorted(usb, key=lambda port: (port.location, port.path)) + virtual
+    return sorted(usb, key=lambda port: (port.location, port.path)) + _virtual_ports()
 
 
 def other_ports() -> list[Port]:
@@ -66,11 +66,18 @@ def other_ports() -> list[Port]:
 
 
 def named_port(name: str) -> Port:
-    """The port that a person named: by its path, another path of the same, or its USB socket (`1-1.4`)."""
+    """The port that a person named: by its path, another path of the same, or its USB socket (`1-1.4`).
+
+    Raises:
+        FlashError: it is the name of several.
+    """
     real = str(Path(name).resolve()) if "/" in name else name
-    for port in find_ports():
-        if real in (port.path, port.location):
-            return port
+    ports = [port for port in find_ports() if real and real in (port.path, port.location)]
+    if len(ports) > 1:
+        paths = ", ".join(port.path for port in ports)
+        raise FlashError(f"{name}: there are several, name one by its port: {paths}")
+    if ports:
+        return ports[0]
     for found in list_ports.comports():
         if real == found.device:
             return Port(real, _without_interface(found.location), found.serial_number or "")
@@ -119,7 +126,12 @@ def _candidates(port: Port) -> list[Port]:
         Port(found.device, _without_interface(found.location), found.serial_number or "")
         for found in list_ports.comports()
     ]
-    return usb + [Port(board.port, board.location, board.uid) for board in running()]
+    return usb + _virtual_ports()
+
+
+def _virtual_ports() -> list[Port]:
+    """Virtual boards'. Two programs may both have a pod-1 with the same chip; its folder tells it apart."""
+    return [Port(board.port, board.location, board.folder) for board in running()]
 
 
 def _without_interface(location: str | None) -> str:

@@ -22,9 +22,14 @@ _WAKE_S = 0.2  # between looks at whether the person pressed Ctrl-C
 
 
 class Log:
-    """One text file for all boards of a command, a line for each step; None: nowhere."""
+    """One text file for all boards of a command, a line for each step; None: nowhere.
+
+    A disk that is full does not end the work on a board: `error` says so afterwards.
+    """
 
     def __init__(self, path: Path | None) -> None:
+        self.error: FlashError | None = None
+        self._path = path
         self._lock = threading.Lock()
         self._file = None
         if path:
@@ -44,15 +49,21 @@ class Log:
         trace: TracebackType | None,
     ) -> None:
         if self._file:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what could not be written is told already
+                self._file.close()
 
     def write(self, port: str, text: str) -> None:
         """One line, with the time."""
-        if self._file:
+        if self._file and not self.error:
             now = datetime.datetime.now().isoformat(timespec="milliseconds")
-            with self._lock:
-                self._file.write(f"{now} {port} {text}\n")
-                self._file.flush()
+            try:
+                with self._lock:
+                    self._file.write(f"{now} {port} {text}\n")
+                    self._file.flush()
+            except OSError as error:
+                self.error = FlashError(
+                    f"{self._path}: the log ends too soon ({error.strerror}); the boards were not held up"
+                )
 
 
 def look_at_all(ports: list[Port]) -> list[Seen]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreampods.errors import FlashError
+from dreampods.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.text import Text
@@ -83,7 +84,8 @@ def write_label(record: dict[str, str], out: Path) -> None:
             axes.text(_TEXT_X_MM, y, title, fontsize=_TEXT_PT * 0.75, color="0.35", va="center")
             _fit(axes.text(_VALUE_X_MM, y, text, fontsize=_TEXT_PT, va="center"))
         try:
-            figure.savefig(out, dpi=_DPI)
+            with replacing(out) as file:
+                figure.savefig(file, dpi=_DPI)
         except OSError as error:
             raise FlashError(f"{out}: cannot be written ({error.strerror})") from None
 

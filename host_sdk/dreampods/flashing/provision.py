@@ -25,6 +25,7 @@ CERTIFICATE, PRIVATE_KEY, AUTHORITY = "certificate.der", "private.der", "authori
 
 _POD, _SUMS = f"/{FOLDER}/pod.json", f"/{FOLDER}/sums.json"
 _QUIETEST_DBA, _LOUDEST_DBA = 40.0, 140.0
+_LONGEST_RIG = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,15 @@ class Calibration:
         try:
             date = datetime.date.fromisoformat(self.date)
         except ValueError:
-            raise FlashError(f"--calibrated {self.date!r}: give the day as 2026-03-31") from None
+            date = None
+        if date is None or date.isoformat() != self.date:  # Python also takes 2026-W13-2
+            raise FlashError(f"--calibrated {self.date!r}: give the day as 2026-03-31")
         if date > datetime.date.today():
             raise FlashError(f"--calibrated {self.date}: that day is still to come")
+        if len(self.rig) > _LONGEST_RIG or not self.rig.isprintable():
+            raise FlashError(
+                f"--rig {self.rig!r}: name the place in up to {_LONGEST_RIG} letters and digits"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from types import TracebackType
 
@@ -12,7 +13,11 @@ from .flash import Outcome
 
 
 class View:
-    """Progress bars in a terminal; elsewhere a line for each step."""
+    """Progress bars in a terminal; elsewhere a line for each step.
+
+    Whoever reads it may go away, as `head` does, or its disk be full. That does not end the work on a
+    board: `error` says so afterwards.
+    """
 
     def __init__(self, ports: list[Port]) -> None:
         try:
@@ -20,7 +25,13 @@ class View:
             from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
         except ImportError:
             raise DreampodsError("progress needs rich: pip install 'dreampods[console]'") from None
-        self._console = Console(highlight=False, markup=False, soft_wrap=True)
+
+        class Plain(Console):
+            def on_broken_pipe(self) -> None:
+                raise  # as it is; the Console of rich ends the program
+
+        self.error: OSError | None = None
+        self._console = Plain(highlight=False, markup=False, soft_wrap=True)
         self._bars = self._console.is_terminal
         self._progress = Progress(
             TextColumn("{task.fields[name]}", markup=False),
@@ -52,7 +63,7 @@ class View:
         """A step begins."""
         self._progress.update(self._tasks[port.path], description=text)
         if not self._bars:
-            self._console.print(f"{port.path}  {text}")
+            self._print(f"{port.path}  {text}")
 
     def progress(self, port: Port, done: int, total: int) -> None:
         """Bytes written, and to be written."""
@@ -63,12 +74,24 @@ class View:
         """A board is done with, one way or the other."""
         self._progress.remove_task(self._tasks[port.path])
         if not outcome.ok:
-            self._progress.print(outcome.error) if self._bars else print(
-                outcome.error, file=sys.stderr, flush=True
-            )
+            if self._bars:
+                self._progress.print(outcome.error)
+            else:
+                with contextlib.suppress(
+                    OSError
+                ):  # the last line of the command tells it once more
+                    print(outcome.error, file=sys.stderr, flush=True)
             return
         what = outcome.plan if outcome.result == "planned" else outcome.result
         detail = f"{outcome.files} files, {outcome.seconds:.1f} s" if outcome.files else ""
-        self._console.print(
+        self._print(
             "  ".join(filter(None, (port.path, outcome.board, what, detail, outcome.image)))
         )
+
+    def _print(self, line: str) -> None:
+        if self.error:
+            return
+        try:
+            self._console.print(line)
+        except OSError as error:
+            self.error = error

@@ -63,6 +63,7 @@ NewsKind = Literal[
     "cue",
     "cue-late",
     "refused",
+    "turned-away",
     "unrecorded",
 ]
 _NEWS_OF: dict[int, tuple[NewsKind, str]] = {
@@ -78,6 +79,7 @@ _NEWS_OF: dict[int, tuple[NewsKind, str]] = {
     wire.EVENT_CUE: ("cue", ""),
     wire.EVENT_CUE_LATE: ("cue-late", ""),
     wire.EVENT_REFUSED: ("refused", ""),
+    wire.EVENT_TURNED_AWAY: ("turned-away", ""),
 }
 
 SamplesHook = Callable[["Pod", Stream, NDArray[np.float32]], None]
@@ -115,6 +117,7 @@ class Pod:
         self._totals = dict.fromkeys(("chunks", "late", "underruns"), 0)  # of earlier lives
         self._before: dict[str, int] = {}  # counters of this life when counting began
         self._loudest = 0
+        self.loop_worst_us = 0  # longest turn of the pod's loop since `count_anew`, all lives
         self._nonce = 0
         self._hello_ns = 0
         self._heard_ns = 0
@@ -165,6 +168,7 @@ class Pod:
         self._totals = dict.fromkeys(self._totals, 0)
         self._before = dict(self.stats)
         self._loudest = 0
+        self.loop_worst_us = 0
         self.boots = 1
         for stream in self.streams:
             stream.count_anew()
@@ -376,6 +380,7 @@ class Pod:
             self._tell("underrun", now_ns, f"{underruns} times nothing was there to play")
         self.stats = values
         self._loudest = max(self._loudest, values["peak"])
+        self.loop_worst_us = max(self.loop_worst_us, values["loop_worst_us"])
 
     def _take_event(self, event: Event, now_ns: int) -> None:
         kind, text = _NEWS_OF.get(event.kind, (None, ""))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreampods.link import Block
+from dreampods.resonance import decode_samples
 
 from .clock import ClockMap, PodClock
 
@@ -146,16 +147,9 @@ class Stream:
         return self._line
 
     def _decode(self, block: Block) -> NDArray[np.float32]:
-        width = len(self.channels)
-        if self.format in ("i24be", "u24be"):
-            raw = np.frombuffer(block.data, np.uint8).reshape(-1, width, 3).astype(np.int32)
-            counts = raw[..., 0] << 16 | raw[..., 1] << 8 | raw[..., 2]
-            if self.format == "i24be":
-                counts = counts << 8 >> 8
-        else:
-            kind = {"u16": "<u2", "i16": "<i2", "i16be": ">i2"}[self.format]
-            counts = np.frombuffer(block.data, kind).reshape(-1, width).astype(np.int32)
-        return (counts * self.scale + self.offset).astype(np.float32)
+        return decode_samples(
+            block.data, len(self.channels), self.format, self.scale, self.offset
+        )
 
     def _store(self, values: NDArray[np.float32]) -> None:
         assert self._next is not None

@@ -7,18 +7,16 @@ was read and compares, and so finds a changed bit even where no signature reache
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dreampods.errors import FlashError
+from dreampods.files import replacing
 from dreampods.firmware.dreampod.slots import read_manifest
 
 from .build import Image
@@ -63,16 +61,8 @@ def write_bundle(image: Image, signing_key: Ed25519PrivateKey, path: Path) -> No
     content = _zipped(image.manifest, signing_key.sign(image.manifest), image.slot_files)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(content)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                Path(name).unlink()
-            raise
+        with replacing(path) as file:
+            file.write_bytes(content)
     except OSError as error:
         raise FlashError(f"{path}: cannot be written ({error.strerror})") from None
 
@@ -84,11 +74,11 @@ def read_bundle(path: Path, verify_key: Ed25519PublicKey) -> Bundle:
         FlashError: it is no bundle, is damaged, or another fleet's.
     """
     try:
-        size = path.stat().st_size
-        raw = path.read_bytes() if size <= _MOST_BYTES else b""
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)  # not all: it may be a disk image, or have no end
     except OSError as error:
         raise FlashError(f"{path}: cannot be read ({error.strerror})") from None
-    if not raw:
+    if not 0 < len(raw) <= _MOST_BYTES:
         raise FlashError(f"{path}: not a bundle; make one with `dreampods bundle`")
     try:
         return _checked(raw, verify_key)

@@ -18,11 +18,11 @@ import json
 import struct
 import zlib
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from dreampods.firmware.dreampod import wire
+from dreampods.resonance._kernel import ffi, lib
 
 WINDOW_FRAMES = 12  # in flight; bounds what a STOP can have in front of it
 RESEND_AFTER_NS = 100_000_000
@@ -32,6 +32,8 @@ STOP_AGAIN_NS = 20_000_000  # a few fit into the 200 ms in which a pod must be s
 
 _PADDING = bytes(wire.MAX_FRAME)
 _SOUNDING = (wire.OPEN, wire.CHUNK)
+_FRAMES_AT_ONCE = 256  # found by one call of the kernel; more take more calls
+_FRAME = struct.Struct("=IIHHBBxx")  # rs_frame: offset, pod, seq, length, type, epoch
 _HALF_SEQ = 0x8000
 
 
@@ -104,7 +106,13 @@ Message = Dictionary | ProbeReply | Ack | Block | Stats | Event | Report
 
 
 def build_frame(kind: int, payload: bytes, seq: int = 0, epoch: int = 0) -> bytes:
-    """One whole frame."""
+    """One whole frame.
+
+    Raises:
+        ValueError: a payload of more than 1024 bytes.
+    """
+    if len(payload) > wire.MAX_PAYLOAD:
+        raise ValueError(f"a payload has at most {wire.MAX_PAYLOAD} bytes, not {len(payload)}")
     frame = bytearray(wire.HEADER_BYTES)
     wire.put_header(frame, kind, seq, len(payload), epoch)
     frame += payload
@@ -127,7 +135,10 @@ class Protocol:
         self.repeated = 0  # frames sent again
         self.epoch = 0
         self.free_slots = 0
-        self._held = bytearray()
+        self._held = b""
+        self._found = ffi.new("size_t *")
+        self._faults = ffi.new("rs_frame_faults *")
+        self._frames = ffi.new("rs_frame[]", _FRAMES_AT_ONCE)
         self._next_rx = (0, 0)  # epoch and number of the frame that should come next
         self._parts: dict[int, dict[int, bytes]] = {wire.DICTIONARY: {}, wire.REPORT: {}}
         self._reset_sending()
@@ -236,50 +247,46 @@ class Protocol:
 
     def receive(self, data: bytes, now_ns: int) -> list[Message]:
         """Take bytes as they came; returns the messages that are whole by now."""
-        self._held += data
+        held = self._held + data if self._held else bytes(data)
+        begin = ffi.from_buffer("uint8_t[]", held)
         messages: list[Message] = []
-        for frame in self._frames():
-            message = self._open(frame, now_ns)
-            if message is not None:
-                messages.append(message)
+        at = 0
+        found = _FRAMES_AT_ONCE
+        while found == _FRAMES_AT_ONCE:
+            self._found[0] = 0
+            done = lib.rs_frames_scan(
+                len(held) - at,
+                begin + at,
+                _FRAMES_AT_ONCE,
+                self._frames,
+                self._found,
+                self._faults,
+            )
+            found = self._found[0]
+            described = ffi.buffer(self._frames, found * _FRAME.size)
+            for offset, _pod, seq, length, kind, epoch in _FRAME.iter_unpack(described):
+                payload = held[at + offset : at + offset + length]
+                message = self._open(kind, seq, epoch, payload, now_ns)
+                if message is not None:
+                    messages.append(message)
+            at += done
+        self._held = held[at:]
+        faults = self._faults
+        self.corrupt += faults.corrupt
+        self.skipped_bytes += faults.skipped
+        faults.corrupt = faults.skipped = 0
         return messages
 
-    def _frames(self) -> Iterator[bytes]:
-        held = self._held
-        at = 0
-        while len(held) - at >= wire.HEADER_BYTES:
-            if not wire.header_ok(held[at : at + wire.HEADER_BYTES]):
-                if held[at] == wire.MAGIC:
-                    self.corrupt += 1
-                following = held.find(wire.MAGIC, at + 1)
-                following = len(held) if following < 0 else following
-                self.skipped_bytes += following - at
-                at = following
-                continue
-            length = wire.HEADER_BYTES + wire.payload_length(held[at:]) + wire.CRC_BYTES
-            if len(held) - at < length:
-                break
-            frame = bytes(held[at : at + length])
-            if zlib.crc32(frame) != wire.CRC_RESIDUE:
-                # Only the magic byte is skipped: a whole frame may begin inside the broken one
-                self.corrupt += 1
-                self.skipped_bytes += 1
-                at += 1
-                continue
-            at += length
-            yield frame
-        del held[:at]
-
-    def _open(self, frame: bytes, now_ns: int) -> Message | None:
-        kind, seq, epoch = frame[1], frame[2] | frame[3] << 8, frame[6]
+    def _open(
+        self, kind: int, seq: int, epoch: int, payload: bytes, now_ns: int
+    ) -> Message | None:
         ahead = (seq - self._next_rx[1]) & 0xFFFF
         if epoch == self._next_rx[0] and ahead < _HALF_SEQ:  # beyond: a frame came twice
             self.lost_frames += ahead
         self._next_rx = (epoch, (seq + 1) & 0xFFFF)
-        payload = frame[wire.HEADER_BYTES : -wire.CRC_BYTES]
         try:
             message = self._decode(kind, epoch, payload)
-        except (struct.error, ValueError):
+        except (struct.error, ValueError, RecursionError):  # the last: JSON nested without end
             self.corrupt += 1
             return None
         if isinstance(message, Ack) and epoch == self.epoch:

@@ -27,6 +27,7 @@ INK, MUTED, LINE, PAPER = "#20253a", "#757b8c", "#dcdbd6", "#fffefb"
 GAP, WARM, ALARM = "#e4e1da", "#d98b3a", "#b8402a"
 COLUMNS = 900
 CYCLES_UP_TO_S = 600.0
+_SHORTEST_S = 1e-3  # of a session, to be drawn
 _ROUND_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 WIDE, HALF = 10.0, 4.8  # inches: a figure across the page, and one of two side by side
 
@@ -108,7 +109,7 @@ def to_svg(figure: Figure, name: str) -> str:
 
 def time_axis(axes: Axes, seconds: float, *, label: bool = True, ticks: int = 7) -> None:
     """Session time as m:ss, or h:mm for a night, at no more than about `ticks` round times."""
-    seconds = max(seconds, 1e-3)
+    seconds = max(seconds, _SHORTEST_S)
     step = next((s for s in _ROUND_S if seconds / s < ticks), _ROUND_S[-1])
     at = np.arange(0, seconds * 1.0001, step)
     unit = 60 if seconds > 2 * 3600 else 1
@@ -191,6 +192,7 @@ def blend(rgba: NDArray[np.float64], weight: Floats) -> NDArray[np.float64]:
 
 def draw_rows(axes: Axes, images: NDArray[np.float64], seconds: float) -> None:
     """One band of colour (rows, columns, 4) a row, the first on top, hatched where transparent."""
+    seconds = max(seconds, _SHORTEST_S)
     for row, image in enumerate(images):
         axes.broken_barh([(0, seconds)], (row + 0.06, 0.88), **_HATCHED)
         axes.imshow(

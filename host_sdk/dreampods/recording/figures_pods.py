@@ -60,6 +60,8 @@ def levels_figure(session: Recorded, colours: Sequence[str]) -> str | None:
         return None
     levels = np.concatenate([_heard(state.column("level_dbfs")) for _, state, _ in states])
     ceilings = np.concatenate([_heard(state.column("ceiling_dbfs")) for _, state, _ in states])
+    if not np.isfinite(levels).any():
+        return None  # it ended before the first sound
     low = float(np.nanquantile(levels, 0.02)) - 6
     high = float(np.nanmax(np.concatenate([levels, ceilings]))) + 5
     figure = Figure()

@@ -46,7 +46,7 @@ _AUTHORITY = "authority.pem"
 _HOST = "host.pem"
 _SIGNING = "signing-key.pem"
 _PODS = "pods"
-_LONGEST_NAME = 40  # X.509 gives 64 characters to "dreampods fleet NAME"
+_LONGEST_NAME = 40  # bytes: X.509 gives 64 to "dreampods fleet NAME"
 _OTHERS = 0o077
 
 
@@ -58,7 +58,7 @@ class FleetFolder:
         path: Path,
         name: str,
         authority: tuple[ec.EllipticCurvePrivateKey, x509.Certificate],
-        host: x509.Certificate,
+        host: x509.Certificate | None,
         signing_key: ed25519.Ed25519PrivateKey,
     ) -> None:
         self.path = path
@@ -75,9 +75,9 @@ class FleetFolder:
             FleetError: something is there already, the name cannot be one, or nothing can be written.
         """
         path = Path(folder)
-        if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+        if not name.isprintable() or not 1 <= len(name.encode()) <= _LONGEST_NAME:
             raise FleetError(
-                f"{name!r} cannot be a fleet's name; use 1 to {_LONGEST_NAME} letters and digits"
+                f"{name!r} cannot be a fleet's name; use 1 to {_LONGEST_NAME} letters and digits of ASCII"
             )
         if path.is_symlink() or path.exists():
             raise FleetError(f"{path}: something is there already, and no fleet is overwritten")
@@ -108,8 +108,11 @@ class FleetFolder:
         return cls(path, name, (key, authority), host, signing)
 
     @classmethod
-    def load(cls, folder: Path | str) -> FleetFolder:
+    def load(cls, folder: Path | str, *, host: bool = True) -> FleetFolder:
         """The fleet in a folder.
+
+        Args:
+            host: False to do without the host's certificate, which may be spoilt or missing, to `renew` it.
 
         Raises:
             FleetError: there is none, it is spoilt, or others than its owner may read it.
@@ -126,15 +129,8 @@ class FleetFolder:
             )
         name = _read_name(path / _FLEET)
         key, authority = _read_pair(path / _AUTHORITY)
-        _, host = _read_pair(path / _HOST)
-        try:
-            host.verify_directly_issued_by(authority)
-        except (ValueError, TypeError, InvalidSignature):
-            raise FleetError(
-                f"{path / _HOST}: made by another fleet's authority; make a new one:"
-                f" dreampods fleet renew --fleet {path}"
-            ) from None
-        return cls(path, name, (key, authority), host, _read_signing(path / _SIGNING))
+        known = _read_host(path, authority) if host else None
+        return cls(path, name, (key, authority), known, _read_signing(path / _SIGNING))
 
     @property
     def ca_der(self) -> bytes:
@@ -144,6 +140,7 @@ class FleetFolder:
     @property
     def expires(self) -> datetime.datetime:
         """When the host's certificate ends."""
+        assert self._host is not None, "loaded to be renewed"
         return self._host.not_valid_after_utc
 
     def pods(self) -> list[PodRecord]:
@@ -152,7 +149,10 @@ class FleetFolder:
         Raises:
             FleetError: a record is spoilt, or another fleet's.
         """
-        files = sorted((self.path / _PODS).glob("*.json"))
+        folder = self.path / _PODS
+        if not folder.is_dir():  # not: no pods
+            raise FleetError(f"{folder}: missing; restore the fleet's folder from a backup")
+        files = sorted(folder.glob("*.json"))
         records = [read_record(file, self._authority) for file in files]
         return sorted(records, key=lambda record: record.name)
 
@@ -295,6 +295,23 @@ def _read_pair(path: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not belong_together(key, certificate):
         raise _spoilt(path, "key and certificate do not belong together")
     return key, certificate
+
+
+def _read_host(folder: Path, authority: x509.Certificate) -> x509.Certificate:
+    """The host's certificate. It alone can be made anew, so no backup is needed for it."""
+    anew = f"make a new one: dreampods fleet renew --fleet {folder}"
+    path = folder / _HOST
+    if not path.exists():
+        raise FleetError(f"{path}: missing; {anew}")
+    try:
+        _, host = _read_pair(path)
+    except FleetError as error:
+        raise FleetError(f"{error}, or {anew}") from None
+    try:
+        host.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        raise FleetError(f"{path}: made by another fleet's authority; {anew}") from None
+    return host
 
 
 def _read_signing(path: Path) -> ed25519.Ed25519PrivateKey:

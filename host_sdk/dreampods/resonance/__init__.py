@@ -13,6 +13,13 @@ NoiseBank, GrainCloud pink and brown noise that moves; a recorded voice in grain
 add_layer, Reverb     layers onto a bus, and a soft space around them
 Mixer                 own sounds and the collective to one limited mix per pod
 Resampler             a mix to PCM at the rate of a pod's own crystal
+BeatDetector          heartbeats of a pulse wave or an electrocardiogram, and what to think of them
+heart_rate            a regular series of the heart rate, and where it is valid
+BreathFollower        the phase of a breath at every sample, and each breath with its quality
+breath_phase          the same phase, afterwards and exactly
+FrameDecoder          bytes of many pods to their frames, wherever reads have cut them
+encode_frames         frames to bytes for the wire; new_frames describes them
+decode_samples        packed sensor values to physical units
 encode_ima            PCM to a quarter of its bytes, for a pod on a thin link
 ====================  ===========================================================================
 
@@ -22,22 +29,86 @@ time; the interpreter lock is released while C works. What happens inside is tol
 csrc/include/resonance.h.
 """
 
-from dreampods.resonance.grains import GrainCloud
-from dreampods.resonance.ima import encode_ima
-from dreampods.resonance.kuramoto import Kuramoto
-from dreampods.resonance.mixer import Mixed, Mixer
-from dreampods.resonance.modes import ModeBank
-from dreampods.resonance.noise import NoiseBank
-from dreampods.resonance.order import Order, OrderSums, order_parameter, order_sums
-from dreampods.resonance.pairwise import PairwisePLV, plv
-from dreampods.resonance.phasors import phasors
-from dreampods.resonance.resampler import Resampler
-from dreampods.resonance.resonators import ResonatorBank
-from dreampods.resonance.room import Reverb, add_layer
-from dreampods.resonance.surrogates import plv_surrogates
-from dreampods.resonance.tones import ToneBank
+from dreampods.resonance.beats import (
+    BeatDetector,
+    Beats,
+    Verdict,
+    heart_rate,
+)
+from dreampods.resonance.breath import (
+    BreathFollower,
+    Breathing,
+    Breaths,
+    BreathVerdict,
+    breath_phase,
+)
+from dreampods.resonance.frames import (
+    FRAME,
+    FrameDecoder,
+    Frames,
+    decode_samples,
+    encode_frames,
+    new_frames,
+)
+from dreampods.resonance.grains import (
+    GrainCloud,
+)
+from dreampods.resonance.ima import (
+    encode_ima,
+)
+from dreampods.resonance.kuramoto import (
+    Kuramoto,
+)
+from dreampods.resonance.mixer import (
+    Mixed,
+    Mixer,
+)
+from dreampods.resonance.modes import (
+    ModeBank,
+)
+from dreampods.resonance.noise import (
+    NoiseBank,
+)
+from dreampods.resonance.order import (
+    Order,
+    OrderSums,
+    order_parameter,
+    order_sums,
+)
+from dreampods.resonance.pairwise import (
+    PairwisePLV,
+    plv,
+)
+from dreampods.resonance.phasors import (
+    phasors,
+)
+from dreampods.resonance.resampler import (
+    Resampler,
+)
+from dreampods.resonance.resonators import (
+    ResonatorBank,
+)
+from dreampods.resonance.room import (
+    Reverb,
+    add_layer,
+)
+from dreampods.resonance.surrogates import (
+    plv_surrogates,
+)
+from dreampods.resonance.tones import (
+    ToneBank,
+)
 
 __all__ = [
+    "FRAME",
+    "BeatDetector",
+    "Beats",
+    "BreathFollower",
+    "BreathVerdict",
+    "Breathing",
+    "Breaths",
+    "FrameDecoder",
+    "Frames",
     "GrainCloud",
     "Kuramoto",
     "Mixed",
@@ -51,8 +122,14 @@ __all__ = [
     "ResonatorBank",
     "Reverb",
     "ToneBank",
+    "Verdict",
     "add_layer",
+    "breath_phase",
+    "decode_samples",
+    "encode_frames",
     "encode_ima",
+    "heart_rate",
+    "new_frames",
     "order_parameter",
     "order_sums",
     "phasors",

@@ -24,6 +24,7 @@ __all__ = [
     "checked",
     "ffi",
     "lib",
+    "masked",
     "new",
     "not_negative",
     "number",
@@ -69,6 +70,22 @@ def checked(
     if least is not None and not (array >= least).all():
         raise ValueError(f"{name} must not be below {least:g}")
     return array
+
+
+def masked(
+    x: ArrayLike, valid: ArrayLike | None, channels: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
+    """Signals x (frames, channels) and which samples of them came; ValueError if not usable.
+
+    x may be anything where `valid`, of the same shape, is False; None means that all came.
+    """
+    shape = ("frames", channels)
+    if valid is None:
+        return checked("x", x, np.float64, shape), None
+    signal = checked("x", x, np.float64, shape, finite=False)
+    mask = checked("valid", valid, np.bool_, signal.shape)
+    checked("x where valid", np.where(mask, signal, 0.0), np.float64, shape)
+    return signal, mask
 
 
 def number(name: str, value: float) -> float:

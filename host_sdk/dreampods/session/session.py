@@ -411,6 +411,7 @@ class Session:
                 "repeated": pod.protocol.repeated,
             },
             "mem_free": pod.stats.get("mem_free"),
+            "loop_worst_ms": pod.loop_worst_us / 1000,
         }
 
 

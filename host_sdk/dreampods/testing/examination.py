@@ -9,6 +9,7 @@ import asyncio
 import datetime
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from dreampods.errors import DreampodsError, LinkError
@@ -27,21 +28,22 @@ _STATUS: dict[bool | None, Status] = {True: "ok", False: "failed", None: "not fi
 Tell = Callable[[str, str], None]  # port, what it is at
 
 
-async def selftest_all(ports: list[str], tell: Tell) -> list[Outcome]:
+async def selftest_all(ports: list[str], tell: Tell, folder: Path) -> list[Outcome]:
     """Test all pods at once.
 
     Args:
         ports: as `open_pods` takes them, one each; or ``virtual:N``.
         tell: is called as things go on.
+        folder: of the fleet's keys, for pods on the network.
     """
-    outcomes = await asyncio.gather(*(_open_and_examine(port, tell) for port in ports))
+    outcomes = await asyncio.gather(*(_open_and_examine(port, tell, folder) for port in ports))
     return [outcome for group in outcomes for outcome in group]
 
 
-async def _open_and_examine(port: str, tell: Tell) -> list[Outcome]:
+async def _open_and_examine(port: str, tell: Tell, folder: Path) -> list[Outcome]:
     outcomes: list[Outcome] = []
     try:
-        async with open_pods(port) as fleet:
+        async with open_pods(port, fleet=folder) as fleet:
             outcomes = await asyncio.gather(*(examine(fleet, pod, tell) for pod in fleet.pods))
     except DreampodsError as error:
         if not outcomes:

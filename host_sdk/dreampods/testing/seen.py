@@ -63,7 +63,8 @@ def firmware_item(pod: Pod) -> Item:
     if release < RELEASE:
         text += f"; release {RELEASE} is newer"
     if told.get("reset_cause") == _WATCHDOG_RESET:
-        text += "; its watchdog has restarted it"
+        # A tool restarts it so too; a chip cannot tell the two apart
+        text += "; last started by a tool or by its watchdog"
     return Item("firmware", "ok", text, values={"release": release})
 
 

@@ -59,11 +59,11 @@ def running() -> list[Entry]:
     """All virtual boards that have power, of every process of this user."""
     found = []
     for file in sorted(_folder().glob("virtual-*.json")):
-        if not _alive(int(file.stem.partition("-")[2])):
-            file.unlink(missing_ok=True)
-            continue
-        with contextlib.suppress(OSError):
-            found += [Entry(**entry) for entry in json.loads(file.read_text())]
+        with contextlib.suppress(OSError, ValueError, TypeError):  # not ours, or spoilt
+            if _alive(int(file.stem.partition("-")[2])):
+                found += [Entry(**entry) for entry in json.loads(file.read_text())]
+            else:
+                file.unlink(missing_ok=True)
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -37,8 +36,6 @@ def simulate(
     """
     if not 1 <= count <= MOST_PODS:
         raise LinkError(f"{count} virtual pods: give a number from 1 to {MOST_PODS}")
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dreampods-")))

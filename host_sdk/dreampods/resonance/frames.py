@@ -1,0 +1,215 @@
+"""The wire in bulk: bytes of many pods to frames, frames to bytes, packed samples to numbers.
+
+`link.protocol` holds what frames mean, and `firmware/dreampod/wire.py` defines them; here is only what
+must be fast when one host listens to a room, or reads what was recorded of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dreampods.firmware.dreampod import wire
+from dreampods.resonance._kernel import checked, ffi, lib, new, number, pointer, whole
+
+# A frame as C has it; `offset` and `length` say where in the payloads its own lies.
+FRAME = np.dtype(
+    [
+        ("offset", np.uint32),
+        ("pod", np.uint32),
+        ("seq", np.uint16),
+        ("length", np.uint16),
+        ("type", np.uint8),
+        ("epoch", np.uint8),
+        ("spare", np.uint8, (2,)),
+    ]
+)
+_LEAST_FRAME = wire.HEADER_BYTES + wire.CRC_BYTES
+_MOST_BYTES = 2**32 - 1  # what an offset can count
+_FORMATS = {
+    "u16": lib.RS_U16,
+    "i16": lib.RS_I16,
+    "i16be": lib.RS_I16BE,
+    "u24be": lib.RS_U24BE,
+    "i24be": lib.RS_I24BE,
+}
+
+
+class Frames(NamedTuple):
+    """frames: (n,) of FRAME, in the order in which they ended. payloads: (bytes,) uint8."""
+
+    frames: NDArray[Any]
+    payloads: NDArray[np.uint8]
+
+    def payload(self, index: int) -> bytes:
+        """The payload of frame `index`."""
+        frame = self.frames[index]
+        start = int(frame["offset"])
+        return self.payloads[start : start + int(frame["length"])].tobytes()
+
+
+class FrameDecoder:
+    """Finds the frames in the bytes of many pods, wherever reads may have cut them.
+
+    A header whose check fails and a frame whose CRC fails are given up at their first byte, and
+    reading goes on at the next magic byte.
+
+    Args:
+        pods: how many streams; they are numbered from 0.
+
+    Raises:
+        ValueError: pods below 1, or above 2**32 - 1.
+    """
+
+    def __init__(self, pods: int) -> None:
+        self._pods = whole("pods", pods)
+        if self._pods > _MOST_BYTES:
+            raise ValueError(f"pods must be below 2**32, not {self._pods}")
+        self._streams = new(lib.rs_frames_new, lib.rs_frames_free, self._pods)
+        # Room for as many frames as there would be without payloads; as bytes, which numpy copies faster
+        self._room = np.empty(0, np.uint8)
+
+    def decode(self, reads: Iterable[tuple[int, bytes]]) -> Frames:
+        """Take reads, (pod, bytes) each, in their order; returns the frames that are whole by now.
+
+        Raises:
+            ValueError: no such pod, or 4 GiB and more in one call. Nothing was taken then.
+            TypeError: something that is not bytes, as `bytes.join` says it.
+        """
+        taken = list(reads)
+        pods = [pod for pod, _data in taken]
+        if pods and not 0 <= min(pods) <= max(pods) < self._pods:
+            raise ValueError(
+                f"pods are 0 to {self._pods - 1}, there are reads of {min(pods)} to {max(pods)}"
+            )
+        parts = [data for _pod, data in taken]
+        lengths = list(map(len, parts))
+        data = b"".join(parts)
+        if sum(lengths) != len(data):
+            raise ValueError("a read must be bytes, or an array of uint8")
+        most = lib.rs_frames_held(self._streams) + len(data)
+        if most > _MOST_BYTES:
+            raise ValueError(f"{most} bytes are too many for one call")
+        room = most // _LEAST_FRAME * FRAME.itemsize
+        if room > len(self._room):
+            self._room = np.empty(room, np.uint8)
+        payloads = np.empty(most, np.uint8)
+        found = lib.rs_frames_decode(
+            self._streams,
+            len(taken),
+            pods,
+            lengths,
+            data,
+            ffi.from_buffer("rs_frame[]", self._room),
+            ffi.from_buffer("uint8_t[]", payloads),
+        )
+        return Frames(self._room[: found * FRAME.itemsize].copy().view(FRAME), payloads)
+
+    def restart(self, pod: int) -> None:
+        """A new connection to `pod`: the start of a frame that was held is forgotten, counters stay."""
+        if not 0 <= pod < self._pods:
+            raise ValueError(f"there is no pod {pod}, they are 0 to {self._pods - 1}")
+        lib.rs_frames_restart(self._streams, pod)
+
+    @property
+    def corrupt(self) -> NDArray[np.uint64]:
+        """(pods,): headers and frames that failed their check."""
+        return self._faults()[:, 0]
+
+    @property
+    def skipped_bytes(self) -> NDArray[np.uint64]:
+        """(pods,): bytes thrown away while looking for the next frame."""
+        return self._faults()[:, 1]
+
+    def _faults(self) -> NDArray[np.uint64]:
+        faults = np.empty((self._pods, 2), np.uint64)
+        lib.rs_frames_state(self._streams, ffi.from_buffer("rs_frame_faults[]", faults))
+        return faults
+
+
+def encode_frames(
+    frames: NDArray[Any], payloads: bytes | NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Frames, (n,) of FRAME, as (bytes,) uint8 for the wire, one behind the other.
+
+    Args:
+        frames: `offset` and `length` say where in `payloads` each payload lies; `pod` plays no part.
+        payloads: bytes, or (bytes,) uint8.
+
+    Raises:
+        ValueError: another type or shape, no frame, a payload of more than 1024 bytes, or one that
+            lies outside `payloads`.
+    """
+    frames = np.require(frames, requirements=("C", "A"))
+    if frames.dtype != FRAME or frames.ndim != 1 or not len(frames):
+        raise ValueError(f"frames are (n,) of FRAME, not {frames.shape} of {frames.dtype}")
+    content = np.frombuffer(payloads, np.uint8)
+    described = ffi.from_buffer("rs_frame[]", frames)
+    size = lib.rs_frames_bytes(len(frames), described, len(content))
+    if not size:
+        most = frames["length"].max()
+        if most > wire.MAX_PAYLOAD:
+            raise ValueError(f"a payload has at most {wire.MAX_PAYLOAD} bytes, not {most}")
+        raise ValueError(f"a payload ends outside the {len(content)} bytes of payloads")
+    out = np.empty(size, np.uint8)
+    lib.rs_frames_encode(len(frames), described, pointer(content), pointer(out))
+    return out
+
+
+def decode_samples(
+    data: bytes, channels: int, format: str, scale: float = 1.0, offset: float = 0.0
+) -> NDArray[np.float32]:
+    """Packed sensor values as a pod sends them, in physical units: value * scale + offset.
+
+    Args:
+        data: whole samples of all channels, one after the other.
+        channels: values in a sample.
+        format: one of `wire.SAMPLE_BYTES`: u16, i16, i16be, u24be, i24be.
+
+    Returns:
+        (samples, channels); computed in float64, then rounded.
+
+    Raises:
+        ValueError: an unknown format, not a whole number of samples, scale or offset not finite.
+    """
+    if format not in _FORMATS:
+        raise ValueError(f"no sample format {format!r}, there are {', '.join(_FORMATS)}")
+    width = whole("channels", channels)
+    samples, rest = divmod(len(data), wire.SAMPLE_BYTES[format] * width)
+    if rest:
+        raise ValueError(f"{len(data)} bytes are not whole samples of {width} x {format}")
+    x = np.empty((samples, width), np.float32)
+    lib.rs_samples_decode(
+        _FORMATS[format], x.size, data, number("scale", scale), number("offset", offset), pointer(x)
+    )
+    return x
+
+
+def new_frames(
+    kind: ArrayLike, seq: ArrayLike, length: ArrayLike, epoch: ArrayLike = 0
+) -> NDArray[Any]:
+    """FRAMEs whose payloads lie one behind the other, for `encode_frames`.
+
+    Args:
+        kind, seq, length, epoch: (n,) whole numbers from 0, or one for all.
+
+    Raises:
+        ValueError: shapes that do not fit each other, or a number outside its field.
+    """
+    columns = np.broadcast_arrays(*(np.atleast_1d(one) for one in (kind, seq, length, epoch)))
+    frames = np.zeros(columns[0].shape, FRAME)
+    for name, column, most in zip(
+        ("type", "seq", "length", "epoch"), columns, (255, 65535, wire.MAX_PAYLOAD, 255), strict=True
+    ):
+        values = checked(name, column, np.float64, ("n",), least=0)
+        if values.max() > most or (values != np.floor(values)).any():
+            raise ValueError(f"{name} must hold whole numbers from 0 to {most}")
+        frames[name] = values.astype(np.int64)
+    ends = np.cumsum(frames["length"], dtype=np.int64)
+    if ends[-1] > _MOST_BYTES:
+        raise ValueError(f"{ends[-1]} bytes of payloads are more than an offset can count")
+    frames["offset"] = ends - frames["length"]
+    return frames
