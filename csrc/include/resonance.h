@@ -4,6 +4,7 @@
  *     sensor samples -> rs_resonators -> phase, amplitude, confidence of every rhythm
  *     phases         -> rs_order, rs_pairs -> who moves with whom
  *     phases         -> rs_kuramoto -> oscillators that a sound can follow
+ *     bodies         -> rs_modes, rs_tones, rs_noise, rs_grains -> own sounds
  *     own sounds     -> rs_mixer -> one limited mix per pod
  *     one mix        -> rs_resampler -> PCM at the rate of that pod's own crystal
  *     PCM            -> rs_ima -> a quarter of the bytes, for a pod on a thin link
@@ -33,6 +34,7 @@
 #include "resonance/rhythm.h"
 #include "resonance/synchrony.h"
 #include "resonance/model.h"
+#include "resonance/synthesis.h"
 #include "resonance/sound.h"
 #include "resonance/wire.h"
 

@@ -1,4 +1,4 @@
-/* Resonators, oscillators and sound: see exercise.h. */
+/* Resonators and sound: see exercise.h. */
 #include "exercise.h"
 
 static void resonators(void)
@@ -27,25 +27,6 @@ static void resonators(void)
     }
     rs_resonators_free(bank);
     rs_resonators_free(NULL);
-}
-
-static void kuramoto(void)
-{
-    const double start[] = {0.0, 2.0, -3.0}, natural[] = {0.2, 0.25, 0.3}, pull[] = {1, 0, 1};
-    double kick[3], phase[3];
-    REQUIRE(rs_kuramoto_new(0, start) == NULL);
-    rs_kuramoto *group = rs_kuramoto_new(3, start);
-    REQUIRE(group != NULL);
-    for (int round = 0; round < 100; round++) {
-        for (int i = 0; i < 3; i++)
-            kick[i] = 0.1 * noise();
-        rs_kuramoto_step(group, 0.1, natural, 0.1, 0.3, round % 2 ? start : NULL, pull,
-                         round % 4 ? kick : NULL, phase);
-        for (int i = 0; i < 3; i++)
-            REQUIRE(phase[i] >= -3.1416 && phase[i] <= 3.1416);
-    }
-    rs_kuramoto_free(group);
-    rs_kuramoto_free(NULL);
 }
 
 static void mixer(size_t frames, double lookahead_s, double release_s)
@@ -154,7 +135,6 @@ int main(void)
     ima(240, 2);
     ima(481, 1);
     resonators();
-    kuramoto();
     mixer(1, 0.0, 0.0);
     mixer(7, 0.0015, 0.08);
     mixer(100, 0.0015, 0.0001);

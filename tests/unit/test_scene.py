@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dreampods.dreamscape import Scene, load_scene, scene_names
-from dreampods.dreamscape.scene import File
+from dreampods.dreamscape.scene import Beats, File, Rubbed
 from dreampods.dreamscape.tables import line_of
 from dreampods.errors import SceneError
 
@@ -106,7 +106,7 @@ MISTAKES = {
     "unknown driver": ('"breath"', '"breth"', 'did you mean "breath"', "breth"),
     "unknown driver key": ("behind", "after", "level_db.after", "after"),
     "steady has no phase": ('"order", from', '"order", behind = 0.1, from', "behind", '"order"'),
-    "unknown source": ('"noise"', '"nose"', "noise, tone, modes, file", "nose"),
+    "unknown source": ('"noise"', '"nose"', "noise, tone, modes, file, rubbed, beats", "nose"),
     "unknown material": ('"bowl"', '"bowls"', 'did you mean "bowl"', '"bowls"'),
     "unknown owner": ('"collective"', '"all"', "individual, collective", '"all"'),
     "key of another source": ("band_hz", "notes_hz = [99]\nband_hz", "no such key", "[99]"),
@@ -194,6 +194,46 @@ def test_lasting_stretches_the_course_and_keeps_the_fades(write) -> None:
     assert short.fade_in_s + short.fade_out_s == pytest.approx(3)
     with pytest.raises(SceneError, match="cannot last"):
         scene.lasting(0)
+
+
+BEATS = (
+    '\n[layer.beat]\nof = "individual"\nsource = "beats"\ncarrier_hz = 200\ngain_db = -30\n'
+)
+
+
+def test_beats_are_read_and_their_rules_told_with_the_line(write) -> None:
+    assert load_scene(write(GOOD + BEATS + "binaural_hz = 6\n")).layers[-1].source == Beats(
+        200, 6, 0
+    )
+    assert load_scene(write(GOOD + BEATS + "isochronic_hz = 3\nroom = 1")).layers[-1].source == (
+        Beats(200, 0, 3)
+    )
+    load_scene(write(GOOD + BEATS + "binaural_hz = 3\nwidth = 0\nroom = 1"))
+    for body, words, line_words in (
+        ("isochronic_hz = 8", "8 Hz would flicker; nothing may come and go more than 3", "= 8"),
+        ("isochronic_hz = nan", "outside", "nan"),
+        ("binaural_hz = 40", "40 is outside 0.1 to 30", "= 40"),
+        ("binaural_hz = 4\nwidth = 0.5", "mixes the ears, so binaural_hz = 4", "width"),
+        ("binaural_hz = 4\nroom = 0.1", "mixes the ears, so binaural_hz = 4", "room"),
+        ("binaural_hz = 4\nisochronic_hz = 1", "give one of them", None),
+        ("", "give one of them", None),
+        ("binaural_hz = 4\nbrightness_hz = 900", "no such key", "brightness"),
+    ):
+        text = GOOD + BEATS + body
+        said = complaint(write(text))
+        assert words in said
+        if line_words:
+            number = int(re.search(r"mine\.toml:(\d+):", said)[1])
+            assert line_words in text.splitlines()[number - 1]
+
+
+def test_rubbed_things_are_read(write) -> None:
+    body = '\n[layer.rim]\nof = "individual"\nsource = "rubbed"\nmaterial = "glass"\ngain_db = -30\n'
+    scene = load_scene(write(GOOD + body + 'notes_hz = [440]\nrubbed_by = "breath"'))
+    assert scene.layers[-1].source == Rubbed("glass", (440,), 3.0, "breath")
+    assert "no such key" in complaint(
+        write(GOOD + body + 'notes_hz = [440]\nrubbed_by = "breath"\nstruck_by = "pulse"')
+    )
 
 
 VOICE = '\n[layer.voice]\nof = "collective"\nsource = "file"\nfile = "{}"\ngain_db = -20\n'

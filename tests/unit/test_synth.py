@@ -309,6 +309,50 @@ def test_pitch_glides_by_semitones_without_a_step(one_layer) -> None:
     assert np.abs(np.diff(turning)).max() < 1.0  # Hz from one frame to the next
 
 
+def test_a_rubbed_glass_sings_in_time_with_the_breath(one_layer) -> None:
+    glass = (
+        'source = "rubbed"\nmaterial = "glass"\nnotes_hz = [300, 450]\ndecay_s = 1\n'
+        'rubbed_by = "breath"'
+    )
+    x = play(one_layer(glass), breathing(1), 60, n=1)[0][0, 2 * RATE_HZ :].astype(np.float64)
+    freq_hz, power = scipy.signal.welch(x, RATE_HZ, nperseg=32768, axis=0)
+    power = power.sum(axis=1)
+    sings = [np.abs(freq_hz - hz) < 15 for hz in (300, 450, 696, 1044)]
+    assert sum(power[near].sum() for near in sings) > 0.9 * power.sum()
+    level = envelope_db(x, per_s=5)
+    breath = np.array([np.cos(breathing(1)(2 + k / 5).breath_phase[0]) for k in range(len(level))])
+    fit = [np.corrcoef(level, np.roll(breath, late))[0, 1] for late in range(10)]
+    assert np.argmax(fit) <= 1  # fifths of a second
+    assert max(fit) > 0.8
+    # At the top of a breath it is as loud as it may be.
+    assert np.percentile(level, 90) == pytest.approx(-12, abs=3)
+
+
+BEATS = 'source = "beats"\ncarrier_hz = 200\n'
+
+
+def test_binaural_beats_flicker_in_neither_ear(one_layer) -> None:
+    x = play(one_layer(BEATS + "binaural_hz = 6"), still, 8, n=1)[0][0, RATE_HZ:]
+    assert rms_db(x) == pytest.approx(-12, abs=0.1)
+    freq_hz, power = scipy.signal.periodogram(x.astype(np.float64), RATE_HZ, "hann", axis=0)
+    assert freq_hz[np.argmax(power, axis=0)] == pytest.approx([197, 203], abs=0.2)
+    for ear in (0, 1):
+        level = np.abs(scipy.signal.hilbert(x[:, ear].astype(np.float64)))[RATE_HZ:-RATE_HZ]
+        assert np.ptp(level) < 1e-3 * level.mean()
+    both = np.abs(scipy.signal.hilbert(x.sum(axis=1).astype(np.float64)))[RATE_HZ:-RATE_HZ]
+    assert np.ptp(both) > both.mean()  # only where both meet is there a beat
+
+
+def test_isochronic_beats_come_and_go_without_harmonics(one_layer) -> None:
+    x = play(one_layer(BEATS + "isochronic_hz = 2.5"), still, 10, n=1)[0][0, 2 * RATE_HZ :]
+    level = np.abs(scipy.signal.hilbert(x[:, 0].astype(np.float64)))[:-RATE_HZ]
+    level -= level.mean()
+    freq_hz, power = scipy.signal.periodogram(level, RATE_HZ, "hann")
+    near = np.abs(freq_hz - 2.5) < 0.5
+    assert power[near].sum() > 0.999 * power.sum()
+    assert np.abs(x).max() == pytest.approx(10 ** (-12 / 20) * np.sqrt(2), rel=0.01)
+
+
 @pytest.mark.parametrize(("colour", "slope_db"), [("pink", -3.01), ("brown", -6.02)])
 def test_noise_has_its_colour_and_brightness_its_corner(one_layer, colour, slope_db) -> None:
     noise = f'source = "noise"\ncolour = "{colour}"\nband_hz = [60, 8000]\nripple_db = 0\n'
@@ -426,7 +470,7 @@ def test_a_room_dies_in_its_time(one_layer, tmp_path: Path) -> None:
     )
     x = play(scene, still, 5, n=1)[1].astype(np.float64)[3200:]
     low = scipy.signal.sosfilt(scipy.signal.butter(4, 1500, fs=RATE_HZ, output="sos"), x, axis=0)
-    left_db = 10 * np.log10(np.cumsum((low**2).sum(axis=1)[::-1])[::-1])
+    left_db = 10 * np.log10(np.cumsum((low**2).sum(axis=1)[::-1])[::-1] + 1e-30)
     left_db -= left_db[0]
     seconds = np.arange(len(left_db)) / RATE_HZ
     fit = (left_db < -5) & (left_db > -45)

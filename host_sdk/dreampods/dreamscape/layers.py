@@ -11,13 +11,16 @@ import math
 
 import numpy as np
 
+from dreampods.dreamscape.beats import BeatsPlayer
 from dreampods.dreamscape.bodies import Drivers, Floats
-from dreampods.dreamscape.cue import Audio, Cue, Player, ramp
+from dreampods.dreamscape.cue import Audio, Cue, Player
 from dreampods.dreamscape.files import FilePlayer
 from dreampods.dreamscape.modes import ModesPlayer
 from dreampods.dreamscape.noise import NoisePlayer
-from dreampods.dreamscape.scene import Control, File, Layer, Modes, Noise, Tone
+from dreampods.dreamscape.rubbed import RubbedPlayer
+from dreampods.dreamscape.scene import Beats, Control, File, Layer, Modes, Noise, Rubbed, Tone
 from dreampods.dreamscape.tones import TonePlayer
+from dreampods.resonance import add_layer
 
 
 class Fader:
@@ -84,10 +87,9 @@ class LayerPlayer:
         angle = (1 - layer.width) * math.pi / 4
         self._straight, self._across = math.cos(angle), math.sin(angle)
         self._ears: Floats = np.zeros((voices, 2))  # from silence: the first block fades in
-        self._ramp = ramp(frames)
 
-    def render(self, session_s: float, drivers: Drivers) -> Audio:
-        """The next block, (voices, frames, 2)."""
+    def add(self, session_s: float, drivers: Drivers, dry: Audio, to_room: Audio) -> None:
+        """Adds the next block to what is heard, and to what the room hears, (voices, frames, 2)."""
         sound = self._player.render(
             Cue(
                 session_s=session_s,
@@ -96,15 +98,17 @@ class LayerPlayer:
                 rhythms=drivers.rhythms,
             )
         )
-        if self._across:
-            straight, across = np.float32(self._straight), np.float32(self._across)
-            sound = straight * sound + across * sound[:, :, ::-1]
-        before, after = self._ears, self._fade(session_s + self._block_s, drivers)
-        self._ears = after
-        start = before.astype(np.float32)[:, None, :]
-        change = (after - before).astype(np.float32)[:, None, :]
-        out: Audio = sound * (start + self._ramp * change)
-        return out
+        before, self._ears = self._ears, self._fade(session_s + self._block_s, drivers)
+        add_layer(
+            sound,
+            before,
+            self._ears,
+            dry,
+            straight=self._straight,
+            across=self._across,
+            send=self.room,
+            send_bus=to_room if self.room else None,
+        )
 
     def _fade(self, session_s: float, drivers: Drivers) -> Floats:
         """Gains (voices, ears) at a moment; equal power from side to side, 1 in the middle."""
@@ -128,5 +132,9 @@ def _player(
         case Modes():
             shared = layer.of == "collective"
             return ModesPlayer(layer.source, voices, pods, shared, rate_hz, frames, rng)
+        case Rubbed():
+            return RubbedPlayer(layer.source, voices, rate_hz, frames, rng)
+        case Beats():
+            return BeatsPlayer(layer.source, voices, rate_hz, frames, rng)
         case File():
             return FilePlayer(layer.source, voices, rate_hz, frames)

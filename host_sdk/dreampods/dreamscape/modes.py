@@ -1,9 +1,8 @@
 """Things that ring when a body strikes them: bowls, bells, bars, glasses, drums.
 
-A struck body is a handful of modes, each a decaying rotation of a complex number:
-z[k] = z[0]·pᵏ. That is a closed form, so a block of all modes is one matrix product with a table
-of powers, exact, however long it rings. A soft mallet is the same bank once more with a faster
-decay and the opposite sign: (1 - e^(-t/attack))·e^(-t/decay) starts from silence without a click.
+A struck body is a handful of modes, decaying sines (`dreampods.resonance.ModeBank`). A soft mallet
+is the same bank once more with a faster decay and the opposite sign:
+(1 - e^(-t/attack))·e^(-t/decay) starts from silence without a click.
 Every mode is a pair a fraction of a hertz apart, leaning to either ear, as real bells are never
 quite round and shimmer for it.
 """
@@ -13,13 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dreampods.dreamscape.bodies import FLICKER_HZ, Floats, Rhythm
 from dreampods.dreamscape.cue import Audio, Cue
 from dreampods.dreamscape.scene import Modes
-
-Complexes = npt.NDArray[np.complex128]
+from dreampods.resonance import ModeBank
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,6 @@ MATERIALS = {
 _BELIEVED = 0.25
 # No sleeper strikes faster than flicker, nor a breath or a group oscillator faster than it can be.
 _REST_S = {"pulse": 1 / FLICKER_HZ, "breath": 1.0, "kuramoto": 1.0}
-_SILENT = 1e-8
 _SHIMMER_HZ = 0.4
 _LEAN = 0.5
 
@@ -71,11 +67,8 @@ class ModesPlayer:
         self._block_s = frames / rate_hz
         self._rng = rng
         self._shared = shared
-        self._poles, self._freq_hz, self._size = _bank(modes, rate_hz, rng)
-        powers = self._poles[:, None] ** np.arange(frames)
-        # Re(z·p) = Re z·Re p - Im z·Im p: real and imaginary parts side by side, one real product.
-        self._table = np.concatenate([powers.real, -powers.imag]).astype(np.float32)
-        self._ringing = np.zeros((voices, 2, len(self._poles)), dtype=np.complex128)
+        self._freq_hz, decay_s, self._size = _bank(modes, rate_hz, rng)
+        self._bank = ModeBank(voices, self._freq_hz, decay_s, rate_hz)
         self._note = np.arange(strikers) % len(modes.notes_hz)
         self._seat = _seats(strikers) if self._shared else np.zeros(strikers)
         # Many lanterns in one room: their powers add, so their number must not make it louder.
@@ -84,12 +77,9 @@ class ModesPlayer:
         self._rested_s = np.full(strikers, np.inf)
 
     def render(self, cue: Cue) -> Audio:
-        out = self._sound(self._ringing)
-        self._ringing *= self._poles**self._frames
-        # What nobody can hear any more would soon be denormal numbers, which are slow.
-        self._ringing[np.abs(self._ringing) < _SILENT] = 0.0
         rhythm = cue.rhythms[self._modes.struck_by]
         self._rested_s += self._block_s
+        strikes = []
         for striker, part in _tops(rhythm):
             if self._rested_s[striker] < _REST_S[self._modes.struck_by]:
                 continue
@@ -98,20 +88,18 @@ class ModesPlayer:
             if self._tops[striker] % self._modes.every or rhythm.confidence[striker] < _BELIEVED:
                 continue
             voice = 0 if self._shared else striker
-            struck = self._strike(striker, float(cue.brightness_hz[voice]))
-            offset = min(int(part * self._frames), self._frames - 1)
-            out[voice, offset:] += self._sound(struck)[: self._frames - offset]
-            self._ringing[voice] += struck * self._poles ** (self._frames - offset)
-        return out
+            frame = min(int(part * self._frames), self._frames - 1)
+            strikes.append((frame, voice, self._strike(striker, float(cue.brightness_hz[voice]))))
+        strikes.sort(key=lambda strike: strike[:2])
+        return self._bank.process(
+            self._frames,
+            voice=[voice for _, voice, _ in strikes],
+            frame=[frame for frame, _, _ in strikes],
+            amplitude=np.array([size for _, _, size in strikes]),
+        )
 
-    def _sound(self, state: Complexes) -> Audio:
-        """(..., ears, modes) to (..., frames, ears)."""
-        rows = np.concatenate([state.real, state.imag], axis=-1).astype(np.float32)
-        sound: Audio = np.swapaxes(rows @ self._table, -1, -2)
-        return sound
-
-    def _strike(self, striker: int, brightness_hz: float) -> Complexes:
-        """What one strike adds to each ear's modes, (ears, modes)."""
+    def _strike(self, striker: int, brightness_hz: float) -> Floats:
+        """What one strike adds to each mode, (modes, ears)."""
         rng = self._rng
         notes = len(self._modes.notes_hz)
         if self._modes.melody == "stepwise":
@@ -121,11 +109,10 @@ class ModesPlayer:
             self._note[striker] = min(abs(note), 2 * (notes - 1) - abs(note)) if notes > 1 else 0
         size = self._size[self._note[striker]] / (1 + (self._freq_hz / brightness_hz) ** 2)
         velocity = self._crowd * rng.uniform(0.7, 1.0)
-        lean = np.where(np.arange(len(self._poles)) % 2, _LEAN, -_LEAN)
+        lean = np.where(np.arange(len(size)) % 2, _LEAN, -_LEAN)
         angle = (np.clip(self._seat[striker] + lean * rng.uniform(0.5, 1), -1, 1) + 1) * np.pi / 4
-        ears = np.stack([np.cos(angle), np.sin(angle)])
-        # -1j: every mode starts as a sine, from zero.
-        struck: Complexes = -1j * velocity * size * ears
+        ears = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        struck: Floats = velocity * size[:, None] * ears
         return struck
 
 
@@ -144,8 +131,8 @@ def _seats(strikers: int) -> Floats:
 
 def _bank(
     modes: Modes, rate_hz: float, rng: np.random.Generator
-) -> tuple[Complexes, Floats, Floats]:
-    """Poles (modes,), frequencies (modes,), and amplitudes (notes, modes) of a strike per note.
+) -> tuple[Floats, Floats, Floats]:
+    """Frequencies and decays (modes,), and amplitudes (notes, modes) of a strike per note.
 
     Order: slow then fast bank; in each note, partial, pair. A strike peaks at 1 at most.
     """
@@ -155,18 +142,22 @@ def _bank(
     ring = np.sqrt(min(modes.notes_hz) / np.array(modes.notes_hz))
     decay_s = modes.decay_s * np.outer(ring, material.decays)
     gain = np.tile(10 ** (np.array(material.gains_db) / 20), (len(modes.notes_hz), 1))
-    gain = np.where(freq_hz < 0.45 * rate_hz, gain, 0.0)
+    highest_hz = 0.45 * rate_hz
+    gain = np.where(freq_hz < highest_hz, gain, 0.0)
+    freq_hz = np.minimum(freq_hz, highest_hz)
     gain /= np.sum(gain, axis=1, keepdims=True)
 
     split_hz = _SHIMMER_HZ * rng.uniform(0.3, 1.0, freq_hz.shape)
     pair_hz = np.stack([freq_hz - split_hz / 2, freq_hz + split_hz / 2], axis=2).ravel()
-    slow_rate = np.repeat((np.log(1000) / decay_s).ravel(), 2)  # 60 dB is a factor of 1000
-    fast_rate = slow_rate + 1 / modes.attack_s
+    slow_s = np.repeat(decay_s.ravel(), 2)
+    # Rates add: to e^(-t/attack) 60 dB, a factor of 1000, take ln 1000 attacks.
+    fast_s = 1 / (1 / slow_s + 1 / (np.log(1000) * modes.attack_s))
     sizes = np.zeros((len(modes.notes_hz), *freq_hz.shape, 2))
     for note in range(len(modes.notes_hz)):
         sizes[note, note] = gain[note][:, None] / 2
     slow = sizes.reshape(len(modes.notes_hz), -1)
-    rates = np.concatenate([slow_rate, fast_rate])
-    both_hz = np.concatenate([pair_hz, pair_hz])
-    poles = np.exp((2j * np.pi * both_hz - rates) / rate_hz)
-    return poles, both_hz, np.concatenate([slow, -slow], axis=1)
+    return (
+        np.concatenate([pair_hz, pair_hz]),
+        np.concatenate([slow_s, fast_s]),
+        np.concatenate([slow, -slow], axis=1),
+    )

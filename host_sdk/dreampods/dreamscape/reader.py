@@ -1,8 +1,9 @@
 """From a scene file to a `Scene`, every key checked.
 
 What is refused here, with file, line, key and reason, can't go wrong at three in the morning over
-sleeping people. Beyond types and bounds three rules guard the ears: notes may not beat at a rate
-between flicker and tone, timelines can't flicker, and all layers together stay under
+sleeping people. Beyond types and bounds four rules guard the ears: notes may not beat at a rate
+between flicker and tone, nothing comes and goes faster than flicker begins, not even two ears'
+tones where they meet in the air, timelines can't flicker, and all layers together stay under
 `LOUDEST_SUM_DB`.
 """
 
@@ -19,6 +20,7 @@ from dreampods.dreamscape.bodies import DRIVERS, EEG_BANDS, FLICKER_HZ, RHYTHMS
 from dreampods.dreamscape.modes import MATERIALS
 from dreampods.dreamscape.scene import (
     LONGEST_S,
+    Beats,
     Control,
     File,
     Follow,
@@ -28,6 +30,7 @@ from dreampods.dreamscape.scene import (
     Modes,
     Noise,
     Room,
+    Rubbed,
     Scene,
     Source,
     Tone,
@@ -43,6 +46,10 @@ SCENES_FOLDER = Path(__file__).parent.parent / "scenes"
 LOUDEST_SUM_DB = -9.0
 # Two notes nearer than this are heard as one note that beats, not as two.
 _ROUGHNESS_HZ = 15.0
+# Two tones further apart are heard as two, not as a beat (Licklider et al. 1950); their difference
+# in phase is lost on ears above about 1 kHz.
+_WIDEST_BINAURAL_HZ = 30.0
+_HIGHEST_CARRIER_HZ = 1000.0
 
 
 def scene_names() -> list[str]:
@@ -151,7 +158,7 @@ def _layer(table: Table, name: str) -> Layer:
     # What a source has no use for is not read, so that `done` refuses it by name.
     brightness = (
         _constant(12000.0)
-        if kind == "file"
+        if kind in ("file", "beats", "rubbed")
         else _control(table, "brightness_hz", 80, 12000, 12000.0)
     )
     pitch = _control(table, "pitch_semitones", -12, 12, 0.0) if kind == "tone" else _constant(0.0)
@@ -168,6 +175,15 @@ def _layer(table: Table, name: str) -> Layer:
         room=table.number("room", 0, 1, 0.0),
         timeline=_timeline(table),
     )
+    if isinstance(source, Beats) and source.binaural_hz > FLICKER_HZ:
+        # Where one ear's tone reaches the other the air itself beats.
+        for key, apart in (("width", layer.width == 1), ("room", layer.room == 0)):
+            if not apart:
+                table.fail(
+                    key,
+                    f"mixes the ears, so binaural_hz = {source.binaural_hz:g} would flicker in "
+                    f"the air; keep it at {FLICKER_HZ:g} or less, or width = 1 and room = 0",
+                )
     table.done()
     return layer
 
@@ -254,6 +270,32 @@ def _modes(table: Table) -> Modes:
     )
 
 
+def _rubbed(table: Table) -> Rubbed:
+    return Rubbed(
+        material=table.choice("material", MATERIALS),
+        notes_hz=_notes(table),
+        decay_s=table.number("decay_s", 0.1, 20, 3.0),
+        rubbed_by=table.choice("rubbed_by", RHYTHMS),
+    )
+
+
+def _beats(table: Table) -> Beats:
+    carrier_hz = table.number("carrier_hz", 60, _HIGHEST_CARRIER_HZ)
+    binaural, isochronic = ("binaural_hz" in table), ("isochronic_hz" in table)
+    if binaural == isochronic:
+        table.fail("", "beats are either binaural_hz or isochronic_hz; give one of them")
+    if binaural:
+        return Beats(carrier_hz, table.number("binaural_hz", 0.1, _WIDEST_BINAURAL_HZ), 0.0)
+    rate_hz = table.number("isochronic_hz", 0.05, math.inf)
+    if rate_hz > FLICKER_HZ:
+        table.fail(
+            "isochronic_hz",
+            f"{rate_hz:g} Hz would flicker; nothing may come and go more than {FLICKER_HZ:g} "
+            "times a second",
+        )
+    return Beats(carrier_hz, 0.0, rate_hz)
+
+
 def _file(table: Table) -> File:
     path = table.folder / table.text("file")
     if not path.is_file():
@@ -281,4 +323,6 @@ _SOURCES: dict[str, Callable[[Table], Source]] = {
     "tone": _tone,
     "modes": _modes,
     "file": _file,
+    "rubbed": _rubbed,
+    "beats": _beats,
 }

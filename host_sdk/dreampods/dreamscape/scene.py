@@ -79,6 +79,29 @@ class Modes:
 
 
 @dataclass(frozen=True, slots=True)
+class Rubbed:
+    """Things that sing while a rhythm rubs them, the more the higher it stands; all notes at once.
+
+    `decay_s`: until the lowest mode has fallen by 60 dB once it is let go.
+    """
+
+    material: str
+    notes_hz: tuple[float, ...]
+    decay_s: float
+    rubbed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beats:
+    """A tone that beats: `binaural_hz` apart between the ears, or coming and going `isochronic_hz`
+    times a second; the other one is 0."""
+
+    carrier_hz: float
+    binaural_hz: float
+    isochronic_hz: float
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """A recorded sound or voice; `every_s` None: once."""
 
@@ -87,12 +110,13 @@ class File:
     every_s: float | None
 
 
-Source = Noise | Tone | Modes | File
+Source = Noise | Tone | Modes | Rubbed | Beats | File
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One sound. `gain_db` is its loudest: RMS of a noise or tone, peak of a strike or file."""
+    """One sound. `gain_db` is its loudest: RMS of a noise, a tone or something
+    rubbed, peak of a strike or file."""
 
     name: str
     of: Literal["individual", "collective"]

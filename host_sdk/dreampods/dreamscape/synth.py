@@ -71,10 +71,7 @@ class Synth:
         to_room = np.zeros_like(dry)
         for layer in self._layers:
             if layer.collective == collective:
-                sound = layer.render(session_s, self._drivers)
-                dry += sound
-                if layer.room:
-                    to_room += np.float32(layer.room) * sound
+                layer.add(session_s, self._drivers, dry, to_room)
         if collective in self._rooms:
             dry += self._rooms[collective].render(to_room)
         return dry

@@ -2,8 +2,7 @@
 
 Each partial of each note is a pair of sines a fraction of a hertz apart, one leaning to each ear.
 They beat so slowly that one hears movement, not beating, and at different rates for every partial,
-so the colour of the chord keeps changing. Phases are counted in turns in float64 and reduced
-before they become float32: after a night of sound they are as exact as after a second.
+so the colour of the chord keeps changing (`dreampods.resonance.ToneBank`).
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from dreampods.dreamscape.bodies import Floats
-from dreampods.dreamscape.cue import Audio, Cue, ramp
+from dreampods.dreamscape.cue import Audio, Cue
 from dreampods.dreamscape.scene import Tone
+from dreampods.resonance import ToneBank
 
 _LEAN = 0.85  # how far each sine of a pair leans to its own ear
 
@@ -21,37 +21,21 @@ class TonePlayer:
     def __init__(
         self, tone: Tone, voices: int, rate_hz: float, frames: int, rng: np.random.Generator
     ) -> None:
-        self._rate_hz = rate_hz
+        self._frames = frames
+        self._highest_hz = 0.45 * rate_hz
         self._freq_hz, self._size = _sines(tone, voices, rate_hz, rng)  # (voices, sines)
-        self._turns: Floats = rng.random(self._freq_hz.shape)
+        self._bank = ToneBank(rng.random(self._freq_hz.shape), rate_hz)
         lean = np.where(np.arange(self._freq_hz.shape[1]) % 2, _LEAN, -_LEAN)
         angle = (lean + 1) * np.pi / 4
-        self._ears = np.sqrt(2) * np.stack([np.cos(angle), np.sin(angle)])  # (ears, sines)
-        frame = np.arange(frames, dtype=np.float64)
-        self._powers = np.stack([np.ones(frames), frame, frame**2 / (2 * frames)])
-        self._ramp = ramp(frames)
-        self._step: Floats | None = None
-        self._gains: Floats | None = None
+        self._ears = np.sqrt(2) * np.stack([np.cos(angle), np.sin(angle)], axis=1)  # (sines, ears)
 
     def render(self, cue: Cue) -> Audio:
-        bend = 2 ** (cue.pitch_semitones / 12)
-        step = self._freq_hz * bend[:, None] / self._rate_hz
-        before = step if self._step is None else self._step
-        self._step = step
-        frames = self._powers.shape[1]
-        # Frequency glides over the block, so its phase is a parabola: one small matrix product.
-        turns = np.stack([self._turns, before, step - before], axis=2) @ self._powers
-        waves = np.sin(((turns - np.floor(turns)) * (2 * np.pi)).astype(np.float32))
-        self._turns = np.mod(self._turns + (before + step) * (frames / 2), 1.0)
-
-        ratio = self._freq_hz / cue.brightness_hz[:, None]
-        gains = (self._size / (1 + ratio**2))[:, None, :] * self._ears  # (voices, ears, sines)
-        gains_before = gains if self._gains is None else self._gains
-        self._gains = gains
-        rows = np.concatenate([gains_before, gains - gains_before], axis=1).astype(np.float32)
-        mixed = (rows @ waves).transpose(0, 2, 1)  # (voices, frames, ears then changes)
-        out: Audio = mixed[:, :, :2] + self._ramp * mixed[:, :, 2:]
-        return out
+        freq_hz = self._freq_hz * 2 ** (cue.pitch_semitones / 12)[:, None]
+        size = self._size / (1 + (self._freq_hz / cue.brightness_hz[:, None]) ** 2)
+        size = np.where(freq_hz < self._highest_hz, size, 0.0)
+        return self._bank.process(
+            self._frames, np.minimum(freq_hz, self._highest_hz), size[:, :, None] * self._ears
+        )
 
 
 def _sines(

@@ -2,6 +2,7 @@
 
 ====================  ===========================================================================
 ResonatorBank         phase, amplitude and confidence of rhythms, sample by sample
+phasors               phases as points on the unit circle, fast
 EndpointHilbert       the same from a window, more exact, for the host
 BandPower             how strong rhythms have been
 SlowWaves             cues at a phase of deep sleep's waves, foretold
@@ -17,6 +18,9 @@ plv_surrogates        what locking unrelated sleepers would show
 plv_p_values          how often they would be locked as much as each pair is; order_p_value: as
                       much in order; shift_p_values: the same for any statistic of a stretch
 Kuramoto              oscillators that feel the group and their own body
+ModeBank, ToneBank    things that ring when struck or driven; beds of sines, beats, pulses
+NoiseBank, GrainCloud pink and brown noise that moves; a recorded voice in grains
+add_layer, Reverb     layers onto a bus, and a soft space around them
 Mixer                 own sounds and the collective to one limited mix per pod
 Resampler             a mix to PCM at the rate of a pod's own crystal
 BeatDetector          heartbeats of a pulse wave or an electrocardiogram, and what to think of them
@@ -63,6 +67,9 @@ from dreampods.resonance.frames import (
     encode_frames,
     new_frames,
 )
+from dreampods.resonance.grains import (
+    GrainCloud,
+)
 from dreampods.resonance.group import (
     ClusterPhase,
     cluster_phase,
@@ -82,6 +89,12 @@ from dreampods.resonance.mixer import (
     Mixed,
     Mixer,
 )
+from dreampods.resonance.modes import (
+    ModeBank,
+)
+from dreampods.resonance.noise import (
+    NoiseBank,
+)
 from dreampods.resonance.order import (
     Order,
     OrderSums,
@@ -97,11 +110,18 @@ from dreampods.resonance.pairs import (
     plv,
     raised,
 )
+from dreampods.resonance.phasors import (
+    phasors,
+)
 from dreampods.resonance.resampler import (
     Resampler,
 )
 from dreampods.resonance.resonators import (
     ResonatorBank,
+)
+from dreampods.resonance.room import (
+    Reverb,
+    add_layer,
 )
 from dreampods.resonance.slow_waves import (
     SlowWaveCues,
@@ -112,6 +132,9 @@ from dreampods.resonance.surrogates import (
     plv_p_values,
     plv_surrogates,
     shift_p_values,
+)
+from dreampods.resonance.tones import (
+    ToneBank,
 )
 
 __all__ = [
@@ -128,19 +151,25 @@ __all__ = [
     "EndpointHilbert",
     "FrameDecoder",
     "Frames",
+    "GrainCloud",
     "Kuramoto",
     "Mixed",
     "Mixer",
+    "ModeBank",
+    "NoiseBank",
     "Order",
     "OrderSums",
     "PairSums",
     "Pairs",
     "Resampler",
     "ResonatorBank",
+    "Reverb",
     "SlowWaveCues",
     "SlowWaves",
+    "ToneBank",
     "Verdict",
     "WindowedCorrelation",
+    "add_layer",
     "breath_phase",
     "cluster_phase",
     "decode_samples",
@@ -155,6 +184,7 @@ __all__ = [
     "order_parameter",
     "order_sums",
     "pair_sums",
+    "phasors",
     "plv",
     "plv_p_values",
     "plv_surrogates",

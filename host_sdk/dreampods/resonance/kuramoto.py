@@ -5,45 +5,81 @@ Each sleeper has one (Kuramoto 1975, with the lag of Sakaguchi & Kuramoto 1986):
     dθi/dt = ωi + K R sin(ψ - θi - α) + Di sin(δi - θi) + noise
 
 K draws it to the group's mean phase ψ, as strongly as the group is in order (R); D holds it to the
-sleeper's own rhythm δ. This makes sound drift apart and together in a lifelike way. It is no
-model of how sleepers influence each other.
+sleeper's own rhythm δ. Where there are several groups, each is drawn to the mean of every group h
+by its own K[g, h] and α[g, h] (as in Abrams et al. 2008):
+
+    dθi/dt = ωi + Σh K[g, h] Rh sin(ψh - θi - α[g, h]) + Di sin(δi - θi) + noise
+
+This makes sound drift apart and together in a lifelike way. It is no model of how sleepers
+influence each other.
 """
+
+import operator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dreampods.resonance._kernel import (
     checked,
+    ffi,
     lib,
     new,
     not_negative,
     number,
     pointer,
     positive,
+    whole,
 )
 
 
 class Kuramoto:
     """natural_hz: (N,), own frequencies ω / 2π. coupling_hz: K / 2π. lag_rad: α. noise: standard
     deviation of the phase after one second of noise alone, radians. seed: of the noise and of the
-    phases at the start.
+    phases at the start, from 0 to 2⁶⁴ - 1; the same seed gives the same phases on every machine.
+
+    sizes: (G,), how many oscillators each group has; they stand group after group, and their sum
+    is N. One group of all by default. coupling_hz and lag_rad: one number, or (G, G), whose row g
+    is what moves group g. phase: (N,), where the oscillators start, anywhere by default.
     """
 
     def __init__(
         self,
         natural_hz: ArrayLike,
-        coupling_hz: float,
-        lag_rad: float = 0.0,
+        coupling_hz: ArrayLike,
+        lag_rad: ArrayLike = 0.0,
         noise: float = 0.0,
         seed: int = 0,
+        *,
+        sizes: ArrayLike | None = None,
+        phase: ArrayLike | None = None,
     ) -> None:
         self._natural_hz = checked("natural_hz", natural_hz, np.float64, ("N",)).copy()
-        self._coupling_hz = number("coupling_hz", coupling_hz)
-        self._lag_rad = number("lag_rad", lag_rad)
+        n = len(self._natural_hz)
+        self._sizes = _sizes(sizes, n)
+        self._coupling_hz = self._between_groups("coupling_hz", coupling_hz)
+        self._lag_rad = self._between_groups("lag_rad", lag_rad)
         self._noise = not_negative("noise", noise)
-        self._random = np.random.default_rng(seed)
-        start = self._random.uniform(-np.pi, np.pi, len(self._natural_hz))
-        self._group = new(lib.rs_kuramoto_new, lib.rs_kuramoto_free, len(start), pointer(start))
+        number_of_seed = operator.index(seed)
+        if not 0 <= number_of_seed < 2**64:
+            raise ValueError(f"seed must be from 0 to 2**64 - 1, it is {seed}")
+        if phase is None:
+            start = np.random.default_rng(number_of_seed).uniform(-np.pi, np.pi, n)
+        else:
+            start = checked("phase", phase, np.float64, (n,))
+        self._group = new(
+            lib.rs_kuramoto_new,
+            lib.rs_kuramoto_free,
+            len(self._sizes),
+            ffi.new("size_t[]", self._sizes.tolist()),
+            pointer(start),
+            number_of_seed,
+        )
+
+    def _between_groups(self, name: str, value: ArrayLike) -> NDArray[np.float64]:
+        groups = len(self._sizes)
+        if np.ndim(value) == 0:
+            return np.full((groups, groups), number(name, value))  # type: ignore[arg-type]
+        return checked(name, value, np.float64, (groups, groups)).copy()
 
     @property
     def natural_hz(self) -> NDArray[np.float64]:
@@ -53,6 +89,15 @@ class Kuramoto:
     @natural_hz.setter
     def natural_hz(self, hz: ArrayLike) -> None:
         self._natural_hz = checked("natural_hz", hz, np.float64, self._natural_hz.shape).copy()
+
+    @property
+    def coupling_hz(self) -> NDArray[np.float64]:
+        """(G, G), K / 2π; row g is what moves group g."""
+        return self._coupling_hz.copy()
+
+    @coupling_hz.setter
+    def coupling_hz(self, hz: ArrayLike) -> None:
+        self._coupling_hz = self._between_groups("coupling_hz", hz)
 
     def step(
         self,
@@ -67,6 +112,18 @@ class Kuramoto:
 
         The step is accurate while (K + D) dt_s stays well below 1 radian.
         """
+        phase: NDArray[np.float64] = self.run(1, dt_s, drive_phase, drive_hz)[0]
+        return phase
+
+    def run(
+        self,
+        steps: int,
+        dt_s: float,
+        drive_phase: ArrayLike | None = None,
+        drive_hz: ArrayLike | None = None,
+    ) -> NDArray[np.float64]:
+        """`steps` times `step`; returns the phases after each, (steps, N). Drives are held."""
+        count = whole("steps", steps)
         dt = positive("dt_s", dt_s)
         n = self._natural_hz.shape
         if (drive_phase is None) != (drive_hz is None):
@@ -75,17 +132,26 @@ class Kuramoto:
             None if drive_phase is None else checked("drive_phase", drive_phase, np.float64, n)
         )
         pull_hz = None if drive_hz is None else checked("drive_hz", drive_hz, np.float64, n)
-        kick = self._random.standard_normal(n) * (self._noise * np.sqrt(dt))
-        phase = np.empty(n)
-        lib.rs_kuramoto_step(
+        phase = np.empty((count, *n))
+        lib.rs_kuramoto_run(
             self._group,
+            count,
             dt,
             pointer(self._natural_hz),
-            self._coupling_hz,
-            self._lag_rad,
+            pointer(self._coupling_hz),
+            pointer(self._lag_rad),
             pointer(pull_to),
             pointer(pull_hz),
-            pointer(kick) if self._noise else pointer(None),
+            self._noise,
             pointer(phase),
         )
         return phase
+
+
+def _sizes(sizes: ArrayLike | None, n: int) -> NDArray[np.int64]:
+    if sizes is None:
+        return np.array([n])
+    given = checked("sizes", sizes, np.float64, ("G",), least=1)
+    if (given % 1).any() or given.sum() != n:
+        raise ValueError(f"sizes must be whole numbers whose sum is N = {n}, not {sizes}")
+    return given.astype(np.int64)

@@ -1,0 +1,104 @@
+"""Things that ring when they are struck, or while they are driven: bowls, bells, bars, rubbed glasses.
+
+A thing that rings is a sum of modes, decaying sines. Their sound is a closed form, so a block is
+computed at once, exact however long it rings, and what nobody can hear any more costs nothing.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dreampods.resonance._kernel import checked, ffi, lib, new, pointer, positive, whole
+
+
+class ModeBank:
+    """voices: number of things, alike but each struck and driven by itself. freq_hz: (modes,), from
+    0 to half of rate_hz. decay_s: (modes,), time to fall by 60 dB. drive_gain: (modes, 2),
+    amplitude in each ear of what one frame of a drive of 1 strikes; None: nothing is driven.
+    """
+
+    def __init__(
+        self,
+        voices: int,
+        freq_hz: ArrayLike,
+        decay_s: ArrayLike,
+        rate_hz: float = 32000,
+        drive_gain: ArrayLike | None = None,
+    ) -> None:
+        self._voices = whole("voices", voices)
+        rate = positive("rate_hz", rate_hz)
+        freq = checked("freq_hz", freq_hz, np.float64, ("modes",), least=0)
+        if not (freq < rate / 2).all():
+            raise ValueError(f"freq_hz must be below half of rate_hz = {rate:g}")
+        self._modes = len(freq)
+        if self._modes > 65536:
+            raise ValueError(f"freq_hz must not hold more than 65536, it holds {self._modes}")
+        decay = checked("decay_s", decay_s, np.float64, (self._modes,))
+        if not (decay > 0).all():
+            raise ValueError("decay_s must be above 0")
+        gain = None
+        if drive_gain is not None:
+            gain = checked("drive_gain", drive_gain, np.float32, (self._modes, 2))
+        self._driven = gain is not None
+        self._bank = new(
+            lib.rs_modes_new,
+            lib.rs_modes_free,
+            self._voices,
+            self._modes,
+            rate,
+            pointer(freq),
+            pointer(decay),
+            pointer(gain),
+        )
+
+    def process(
+        self,
+        frames: int,
+        voice: ArrayLike = (),
+        frame: ArrayLike = (),
+        amplitude: ArrayLike = (),
+        drive: ArrayLike | None = None,
+    ) -> NDArray[np.float32]:
+        """The next block, (voices, frames, 2).
+
+        voice, frame: (strikes,), whom and where in the block each strike hits, frames in rising
+        order. amplitude: (strikes, modes, 2), peak of each mode in each ear, which starts as a sine
+        in that frame. drive: (voices, frames), for a bank that has a drive_gain.
+        """
+        count = whole("frames", frames)
+        strikes = len(np.atleast_1d(voice))
+        size: NDArray[np.float32] | None = None
+        if strikes:
+            size = checked("amplitude", amplitude, np.float32, (strikes, self._modes, 2))
+        elif np.size(amplitude):
+            raise ValueError("amplitude is of strikes, but voice names none")
+        hit = _places("voice", voice, strikes, self._voices)
+        when = _places("frame", frame, strikes, count)
+        if (when[1:] < when[:-1]).any():
+            raise ValueError("frame must rise, or stay, from strike to strike")
+        force = None
+        if drive is not None:
+            if not self._driven:
+                raise ValueError("this bank has no drive_gain, so it cannot be driven")
+            force = checked("drive", drive, np.float32, (self._voices, count))
+        out = np.empty((self._voices, count, 2), np.float32)
+        lib.rs_modes_process(
+            self._bank,
+            count,
+            strikes,
+            ffi.from_buffer("size_t[]", hit),
+            ffi.from_buffer("size_t[]", when),
+            pointer(size),
+            pointer(force),
+            pointer(out),
+        )
+        return out
+
+
+def _places(name: str, value: ArrayLike, strikes: int, end: int) -> NDArray[np.uintp]:
+    """(strikes,), whole numbers from 0 and below `end`."""
+    if not strikes and not np.size(value):
+        return np.empty(0, np.uintp)
+    found = checked(name, value, np.float64, (strikes,), least=0)
+    if (found % 1).any() or not (found < end).all():
+        raise ValueError(f"{name} must hold whole numbers from 0 to {end - 1}")
+    return found.astype(np.uintp)

@@ -1,0 +1,76 @@
+"""Rushing noise, pink or brown, whose brightness moves: wind, surf, deep water."""
+
+import operator
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dreampods.resonance._kernel import checked, lib, new, not_negative, pointer, positive, whole
+
+_COLOURS = ("pink", "brown")
+_MOST_RIPPLE_DB = 12.0
+
+
+class NoiseBank:
+    """voices: each with two ears, all independent. RMS 1 in each ear while brightness is open.
+
+    colour: "pink" falls by 3 dB an octave (within 0.5 dB from 20 Hz to 12 kHz at 32 kHz and above),
+    "brown" by 6. low_hz, high_hz: edges, 24 dB an octave, 6 dB down at that frequency; 0 for none;
+    brown needs a low one. ripple_db: standard deviation by which each octave swells by itself,
+    slower than once a second. seed: from 0 to 2⁶⁴ - 1; same seed, same sound.
+    """
+
+    def __init__(
+        self,
+        voices: int,
+        rate_hz: float = 32000,
+        colour: str = "pink",
+        low_hz: float = 0.0,
+        high_hz: float = 0.0,
+        ripple_db: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self._voices = whole("voices", voices)
+        rate = positive("rate_hz", rate_hz)
+        if rate < 1000:
+            raise ValueError(f"rate_hz must be at least 1000, it is {rate:g}")
+        if colour not in _COLOURS:
+            raise ValueError(f"colour must be one of {', '.join(_COLOURS)}, not {colour!r}")
+        low, high = not_negative("low_hz", low_hz), not_negative("high_hz", high_hz)
+        if not (low < rate / 2 and high < rate / 2):
+            raise ValueError(f"low_hz and high_hz must be below half of rate_hz = {rate:g}")
+        if high and high <= low:
+            raise ValueError(f"high_hz = {high:g} must be above low_hz = {low:g}")
+        if colour == "brown" and not low:
+            raise ValueError("brown noise needs a low_hz above 0: towards 0 Hz it has no end")
+        ripple = not_negative("ripple_db", ripple_db)
+        if ripple > _MOST_RIPPLE_DB:
+            raise ValueError(f"ripple_db must not be above {_MOST_RIPPLE_DB:g}, it is {ripple:g}")
+        number_of_seed = operator.index(seed)
+        if not 0 <= number_of_seed < 2**64:
+            raise ValueError(f"seed must be from 0 to 2**64 - 1, it is {seed}")
+        self._bank = new(
+            lib.rs_noise_new,
+            lib.rs_noise_free,
+            self._voices,
+            rate,
+            int(colour == "brown"),
+            low,
+            high,
+            ripple,
+            number_of_seed,
+        )
+
+    def process(self, frames: int, brightness_hz: ArrayLike) -> NDArray[np.float32]:
+        """The next block, (voices, frames, 2).
+
+        brightness_hz: (voices,), above 0: corner of a low-pass of 12 dB an octave (Butterworth),
+        reached at the block's end; in the first block it is there at once.
+        """
+        count = whole("frames", frames)
+        corner = checked("brightness_hz", brightness_hz, np.float64, (self._voices,))
+        if not (corner > 0).all():
+            raise ValueError("brightness_hz must be above 0")
+        out = np.empty((self._voices, count, 2), np.float32)
+        lib.rs_noise_process(self._bank, count, pointer(corner), pointer(out))
+        return out

@@ -1,0 +1,84 @@
+"""From layers to what is heard: their way onto a bus, and a soft space around them."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dreampods.resonance._kernel import (
+    checked,
+    lib,
+    new,
+    not_negative,
+    number,
+    pointer,
+    positive,
+    whole,
+)
+
+
+class Reverb:
+    """A feedback delay network (Jot & Chaigne 1991) for each of `voices` stereo sounds.
+
+    decay_s: until an echo has fallen by 60 dB. level: of the echoes, linear, from 0.
+    """
+
+    def __init__(
+        self, voices: int, decay_s: float, level: float = 1.0, rate_hz: float = 32000
+    ) -> None:
+        self._voices = whole("voices", voices)
+        rate = positive("rate_hz", rate_hz)
+        if not 4000 <= rate <= 1e6:
+            raise ValueError(f"rate_hz must be within 4000 to 1000000, it is {rate:g}")
+        self._room = new(
+            lib.rs_room_new,
+            lib.rs_room_free,
+            self._voices,
+            rate,
+            positive("decay_s", decay_s),
+            not_negative("level", level),
+        )
+
+    def process(self, dry: ArrayLike) -> NDArray[np.float32]:
+        """What the room answers to dry (voices, frames, 2), same shape, without dry."""
+        sound = checked("dry", dry, np.float32, (self._voices, "frames", 2))
+        wet = np.empty_like(sound)
+        lib.rs_room_process(self._room, sound.shape[1], pointer(sound), pointer(wet))
+        return wet
+
+
+def add_layer(
+    sound: ArrayLike,
+    ears_from: ArrayLike,
+    ears_to: ArrayLike,
+    bus: NDArray[np.float32],
+    *,
+    straight: float = 1.0,
+    across: float = 0.0,
+    send: float = 0.0,
+    send_bus: NDArray[np.float32] | None = None,
+) -> None:
+    """Adds sound (voices, frames, 2) to bus, and `send` of it to send_bus, both of its shape.
+
+    ears_from, ears_to: (voices, 2), gain in each ear before the block and at its end, reached on a
+    straight line. straight, across: how much of each ear, and of the other, an ear gets.
+    """
+    layer = checked("sound", sound, np.float32, ("voices", "frames", 2))
+    before = checked("ears_from", ears_from, np.float32, (len(layer), 2))
+    after = checked("ears_to", ears_to, np.float32, (len(layer), 2))
+    for name, out in (("bus", bus), ("send_bus", send_bus)):
+        if out is None:
+            continue
+        packed = isinstance(out, np.ndarray) and out.dtype == np.float32 and out.flags.carray
+        if not packed or out.shape != layer.shape:
+            raise ValueError(f"{name} must be a packed float32 array of the shape {layer.shape}")
+    lib.rs_layer_add(
+        len(layer),
+        layer.shape[1],
+        pointer(layer),
+        number("straight", straight),
+        number("across", across),
+        pointer(before),
+        pointer(after),
+        number("send", send),
+        pointer(bus),
+        pointer(send_bus),
+    )
