@@ -1,47 +1,21 @@
 /*
  * Sums behind the order parameter: see resonance.h.
  *
- * Nearly all of the time goes to sines and cosines, and the C library takes them one by one. Here a strip of phases
- * passes together: each is brought to within a quarter turn of 0 by taking away whole quarters, in three parts so that
- * no digit is lost, then both functions are their Taylor series, and the quarters say which is which. Errors are
- * below 3e-16; phases beyond a million radians, which the three parts do not cover, are left to the library.
+ * Nearly all of the time goes to sines and cosines: a strip of phases passes together (sincos.h). Phases beyond a
+ * million radians, which that does not cover, are left to the C library.
  */
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "resonance.h"
-#include "simd.h"
+#include "sincos.h"
 
 RS_FUSED
 
 #define STRIP 64
 #define LANES 8                             /* sums side by side, as many as a vector holds */
 #define MOST_RAD 1e6
-#define QUARTERS_PER_RAD 0.63661977236758134308
-#define ROUNDING 6755399441055744.0         /* 1.5 * 2^52: what is added to it becomes a whole number */
-
-/* A quarter turn, pi / 2: 33 bits, the next 33, and the rest. */
-#define QUARTER_HIGH 1.57079632673412561417e+00
-#define QUARTER_MIDDLE 6.07710050630396597660e-11
-#define QUARTER_LOW 2.02226624879595063154e-21
-
-RS_INLINE void unit_phasor(double phase, double *re, double *im)
-{
-    const double rounded = phase * QUARTERS_PER_RAD + ROUNDING;
-    const double quarters = rounded - ROUNDING;
-    const double x = ((phase - quarters * QUARTER_HIGH) - quarters * QUARTER_MIDDLE) - quarters * QUARTER_LOW;
-    int64_t count;                          /* the whole number lies in the last bits */
-    memcpy(&count, &rounded, sizeof count);
-    const double y = x * x;
-    const double sine = x + x * y * (-1.0 / 6 + y * (1.0 / 120 + y * (-1.0 / 5040 + y * (1.0 / 362880
-        + y * (-1.0 / 39916800 + y * (1.0 / 6227020800 + y * (-1.0 / 1307674368000)))))));
-    const double cosine = 1.0 + y * (-1.0 / 2 + y * (1.0 / 24 + y * (-1.0 / 720 + y * (1.0 / 40320
-        + y * (-1.0 / 3628800 + y * (1.0 / 479001600 + y * (-1.0 / 87178291200 + y * (1.0 / 20922789888000))))))));
-    const double c = count & 1 ? sine : cosine, s = count & 1 ? cosine : sine;
-    *re = (count + 1) & 2 ? -c : c;
-    *im = count & 2 ? -s : s;
-}
 
 typedef struct {
     double re[LANES], im[LANES], weight[LANES], square[LANES];
@@ -87,7 +61,7 @@ static void order_add(rs_order_sums *sums, size_t n, const double *phase, const 
         weights_of(w, weight == NULL ? NULL : weight + start, count);
         int far = 0;
         for (size_t i = 0; i < STRIP; i++) {
-            unit_phasor(x[i], &re[i], &im[i]);
+            rs_sincos(x[i], &im[i], &re[i]);
             far |= !(fabs(x[i]) < MOST_RAD);
         }
         if (far)
