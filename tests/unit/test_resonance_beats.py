@@ -267,13 +267,13 @@ def test_motion_costs_quality(listen: str) -> None:
 @of_both
 @pytest.mark.parametrize("slope", [0, 1, 2])
 def test_noise_makes_no_heart_rate(listen: str, slope: int) -> None:
-    """With power falling as f^-slope. [valid for at most 0.12 of the time]"""
+    """With power falling as f^-slope. [valid for at most 0.02 of the time]"""
     rng = np.random.default_rng(slope)
     hz = np.fft.rfftfreq(30_000, 0.01)
     hz[0] = hz[1]
     x = np.fft.irfft(np.fft.rfft(rng.standard_normal(30_000)) * hz ** (-slope / 2))
     _, valid = heart_rate(_find(x, 100, listen), 10, 300)
-    assert valid.mean() < 0.2
+    assert valid.mean() < 0.06
 
 
 @of_both
