@@ -29,7 +29,9 @@ from dreampods.session.body import BREATH, Rhythm
 
 nk = pytest.importorskip("neurokit2")
 
-DATA = Path(os.environ.get("DREAMPODS_DATA", Path(__file__).resolve().parents[2] / "../shared/data"))
+DATA = Path(
+    os.environ.get("DREAMPODS_DATA", Path(__file__).resolve().parents[2] / "../shared/data")
+)
 Floats = NDArray[np.float64]
 
 
@@ -76,7 +78,9 @@ def _recording(name: str) -> tuple[Floats, float]:
         return _heartpy(int(name[-1]))
     if name.startswith("peakdet"):
         signal = name[8:].upper()
-        return np.loadtxt(_inside("peakdet", f"tests/data/{signal}.csv")), 1000.0 if signal == "ECG" else 25.0
+        return np.loadtxt(
+            _inside("peakdet", f"tests/data/{signal}.csv")
+        ), 1000.0 if signal == "ECG" else 25.0
     if name == "systole ppg":
         return np.load(_inside("systole", "datasets/ppg.npy")).astype(float).ravel(), 75.0
     file = {"systole ecg": "Task1_ECG.npy", "systole rsp": "Task1_Respiration.npy"}[name]
@@ -152,8 +156,10 @@ def test_beats_beside_experts() -> None:
     x, rate = _recording("mitbih100")
     experts = _data("ecg_mitbih100_annot_360hz.npz")["beat_sample"] / 360
     ours, theirs = _ours(x, rate, "ecg").time_s, _theirs(x, rate, "ecg")
-    print(f"\n760 beats of experts, within 50 ms: ours {_f1(ours, experts, 0.05):.4f}, "
-          f"neurokit2 {_f1(theirs, experts, 0.05):.4f}")
+    print(
+        f"\n760 beats of experts, within 50 ms: ours {_f1(ours, experts, 0.05):.4f}, "
+        f"neurokit2 {_f1(theirs, experts, 0.05):.4f}"
+    )
     assert _f1(ours, experts, 0.05) == 1.0
 
 
@@ -161,7 +167,10 @@ def test_pulse_against_the_electrocardiogram_of_the_same_body() -> None:
     """Truth: neurokit2's beats of the ECG. Their intervals, too."""
     r_waves = _theirs(*_recording("rest ecg"), "ecg")
     beats = _ours(*_recording("rest ppg"), "pulse")
-    for who, times in (("ours", beats.time_s), ("neurokit2", _theirs(*_recording("rest ppg"), "pulse"))):
+    for who, times in (
+        ("ours", beats.time_s),
+        ("neurokit2", _theirs(*_recording("rest ppg"), "pulse")),
+    ):
         after = times[np.clip(np.searchsorted(times, r_waves + 0.1), 0, len(times) - 1)]
         travel = float(np.median(after - r_waves))
         pairs = [int(np.abs(times - one - travel).argmin()) for one in r_waves]
@@ -171,8 +180,10 @@ def test_pulse_against_the_electrocardiogram_of_the_same_body() -> None:
             if j == i + 1
         ]
         f1 = _f1(times - travel, r_waves, 0.15)
-        print(f"\npulse of {who}: {1000 * travel:.0f} ms after the R wave, F1 {f1:.4f} within 150 ms, "
-              f"median error of an interval {1000 * np.median(np.abs(error)):.1f} ms")
+        print(
+            f"\npulse of {who}: {1000 * travel:.0f} ms after the R wave, F1 {f1:.4f} within 150 ms, "
+            f"median error of an interval {1000 * np.median(np.abs(error)):.1f} ms"
+        )
         assert f1 > 0.98
 
 
@@ -204,7 +215,9 @@ def test_heart_rate_beside_the_watch(person: int) -> None:
         pytest.skip("the watch was hardly ever sure")
     ours, spectrum, told = np.array(rows).T
     near = np.abs(ours - spectrum)
-    print(f"\nperson {person}: {len(rows)} of {windows} sure windows; difference, median and mean, bpm:")
+    print(
+        f"\nperson {person}: {len(rows)} of {windows} sure windows; difference, median and mean, bpm:"
+    )
     for what, off in (
         ("ours to spectrum", near),
         ("watch to spectrum", np.abs(told - spectrum)),
@@ -246,12 +259,17 @@ def test_breaths_beside_neurokit(name: str, least: float, most: float) -> None:
     f1 = _f1(breaths.time_s[inside], crests, 0.5)
     late = t > 10
     live = got.phase[ends - 1, 0], got.confidence[ends - 1, 0]
-    print(f"\n{name}: {inside.sum()} breaths, neurokit2 {len(crests)}, F1 {f1:.4f} within 0.5 s; told after "
-          f"{np.median(breaths.told_s - breaths.time_s):.2f} s")
+    print(
+        f"\n{name}: {inside.sum()} breaths, neurokit2 {len(crests)}, F1 {f1:.4f} within 0.5 s; told after "
+        f"{np.median(breaths.told_s - breaths.time_s):.2f} s"
+    )
     for who, (p, sure) in (("live", live), ("Rhythm", np.array(told).T)):
         half = sure >= np.median(sure[late])
-        print("  {}: mean {:.0f}, SD {:.1f} degrees; surer half: {:.0f}, {:.1f}".format(
-            who, *_spread((p - true)[late]), *_spread((p - true)[late & half])))
+        print(
+            "  {}: mean {:.0f}, SD {:.1f} degrees; surer half: {:.0f}, {:.1f}".format(
+                who, *_spread((p - true)[late]), *_spread((p - true)[late & half])
+            )
+        )
     after, _ = breath_phase(breaths, t)
     print("  afterwards: mean {:.0f}, SD {:.1f} degrees".format(*_spread((after - true)[late])))
     assert f1 >= least

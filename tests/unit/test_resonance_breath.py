@@ -170,7 +170,10 @@ def test_a_pause_is_waited_for() -> None:
     got = _follow(paused)
     end = got.phase[low + 450, 0]
     assert np.cos(end - np.pi) > -0.2
-    assert got.confidence[low + 200 : low + 490, 0].mean() < got.confidence[low - 1000 : low, 0].mean()
+    assert (
+        got.confidence[low + 200 : low + 490, 0].mean()
+        < got.confidence[low - 1000 : low, 0].mean()
+    )
     after = got.breaths.time_s > (low + 500) / _RATE
     assert got.breaths.verdict[after][0] == BreathVerdict.PAUSE
     assert got.breaths.verdict[after][1] == BreathVerdict.STEADY
@@ -207,7 +210,11 @@ def test_movement_is_doubted_and_forgotten() -> None:
     x, phase, _ = _body(120)
     t = np.arange(len(x)) / _RATE
     shaken = (t > 60) & (t < 63)
-    x = x + 5.0 * (t > 60) + shaken * 2 * np.convolve(rng.standard_normal(len(x)), np.hanning(20), "same")
+    x = (
+        x
+        + 5.0 * (t > 60)
+        + shaken * 2 * np.convolve(rng.standard_normal(len(x)), np.hanning(20), "same")
+    )
     got = _follow(x)
     assert got.confidence[(t > 61) & (t < 64), 0].mean() < 0.6
     assert _error(got.phase[t > 80, 0], phase[t > 80])[1] < 20
@@ -270,7 +277,9 @@ def test_pieces_give_what_the_whole_gives(cuts: list[int], seed: int, rate: floa
     scale=st.sampled_from([1e-30, 1.0, 1e30]),
     lost=st.sampled_from([0.0, 0.1, 0.6]),
 )
-def test_whatever_comes_the_promises_hold(seed: int, rate: float, scale: float, lost: float) -> None:
+def test_whatever_comes_the_promises_hold(
+    seed: int, rate: float, scale: float, lost: float
+) -> None:
     rng = np.random.default_rng(seed)
     x = scale * np.cumsum(rng.standard_normal((3000, 1)), axis=0)
     got = BreathFollower(1, rate).process(x, rng.random(x.shape) >= lost)
