@@ -275,7 +275,7 @@ def test_motion_costs_quality(listen: str) -> None:
 @of_both
 @pytest.mark.parametrize("slope", [0, 1, 2])
 def test_noise_makes_no_heart_rate(listen: str, slope: int) -> None:
-    """With power falling as f^-slope. [valid for at most 0.02 of the time]"""
+    """With power falling as f^-slope. [valid for at most 0.03 of the time]"""
     rng = np.random.default_rng(slope)
     hz = np.fft.rfftfreq(30_000, 0.01)
     hz[0] = hz[1]
@@ -449,7 +449,7 @@ def _recording(name: str) -> dict[str, NDArray[np.generic]]:
         return dict(archive)
 
 
-@pytest.mark.parametrize("rate", [50, 100, 360, 1000])
+@pytest.mark.parametrize("rate", [25, 50, 100, 360, 1000])
 def test_experts_find_the_same_beats(rate: int) -> None:
     """All 760 beats that experts marked, within 50 ms, and no other; the standard allows 150 ms (EC57)."""
     recorded = _recording("ecg_mitbih100_annot_360hz.npz")
@@ -464,7 +464,7 @@ def test_experts_find_the_same_beats(rate: int) -> None:
 
 
 def test_pulse_and_electrocardiogram_of_one_body_agree() -> None:
-    """[F1 0.98 within 150 ms; the electrocardiogram is disturbed for a few seconds]"""
+    """[F1 0.985 within 150 ms; the electrocardiogram is disturbed for a few seconds]"""
     rest = _recording("bio_rest_ecg_ppg_rsp_100hz.npz")
     ecg, pulse = (
         _find(rest[s].astype(float), 100, k) for s, k in (("ecg", "ecg"), ("ppg", "pulse"))
