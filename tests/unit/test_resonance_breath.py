@@ -223,7 +223,7 @@ def test_movement_is_doubted_and_forgotten() -> None:
 
 @pytest.mark.parametrize("slope", [0, 1, 2])
 def test_noise_is_not_believed(slope: int) -> None:
-    """With power falling as f^-slope. [mean confidence at most 0.13, 0.27, 0.28: slow noise does go up and down]"""
+    """With power falling as f^-slope. [mean confidence at most 0.13, 0.27, 0.28]"""
     rng = np.random.default_rng(slope)
     hz = np.fft.rfftfreq(15_000, 1 / _RATE)
     hz[0] = hz[1]
