@@ -2,7 +2,6 @@
  * libresonance: how sleepers resonate, and how their sounds meet.
  *
  *     sensor samples -> rs_resonators -> phase, amplitude, confidence of every rhythm
- *     sensor samples -> rs_beats, rs_breaths -> heartbeats, breaths, and what to think of them
  *     phases         -> rs_order, rs_pairwise -> who moves with whom
  *     phases         -> rs_kuramoto -> oscillators that a sound can follow
  *     own sounds     -> rs_mixer -> one limited mix per pod

@@ -1,8 +1,8 @@
 """Heartbeats and breaths of real recordings: the kernel beside neurokit2.
 
-neurokit2 knows the whole recording, forwards and backwards; the kernel sees it once, as it comes. The times
-are for everything that turns samples into beats or breaths, cleaning included; of breaths the kernel also
-tells the phase at every sample. n is channels; every channel is the same recording, begun elsewhere.
+neurokit2 knows the whole recording, forwards and backwards; the kernel sees it once, as it comes.
+The times are for everything that turns samples into beats or breaths, cleaning included. n is
+channels; every channel is the same recording, begun elsewhere.
 """
 
 from __future__ import annotations
