@@ -17,7 +17,9 @@ from dreampods.resonance import BeatDetector, Beats, BreathFollower
 
 nk = pytest.importorskip("neurokit2")
 
-DATA = Path(os.environ.get("DREAMPODS_DATA", Path(__file__).resolve().parents[2] / "../shared/data"))
+DATA = Path(
+    os.environ.get("DREAMPODS_DATA", Path(__file__).resolve().parents[2] / "../shared/data")
+)
 RATE, SECONDS = 100, 300
 NAMES = {
     "ecg": "heartbeats of an ECG, n channels x 300 s at 100 Hz",

@@ -44,7 +44,9 @@ def _pulse(times: Floats, seconds: float, rate: float, heights: Floats | None = 
     wave = np.zeros_like(t)
     for beat, height in zip(times, high, strict=True):
         side = np.where(t < beat, 0.08, 0.14)
-        wave += height * (np.exp(-0.5 * ((t - beat) / side) ** 2) + 0.25 * _bump(t, beat + 0.36, 0.08))
+        wave += height * (
+            np.exp(-0.5 * ((t - beat) / side) ** 2) + 0.25 * _bump(t, beat + 0.36, 0.08)
+        )
     return wave
 
 
@@ -133,7 +135,9 @@ def test_baseline_wander_and_mains_hum_change_little(listen: str) -> None:
     t = np.arange(len(x)) / 250
     wander = 0.8 * np.sin(2 * np.pi * 0.25 * t) + 0.2 * np.sin(2 * np.pi * 50 * t)
     beats = _find(x + wander, 250, listen)
-    assert len(beats) == pytest.approx(len(times), abs=1)  # before the first, hum may be taken for one
+    assert len(beats) == pytest.approx(
+        len(times), abs=1
+    )  # before the first, hum may be taken for one
     late = beats.time_s > 4
     assert np.abs(beats.time_s[late] - times[times > 4]).max() < 0.05
     assert (beats.verdict[late] == Verdict.STEADY).mean() > 0.95
@@ -163,7 +167,11 @@ def test_an_amplitude_that_changes_is_followed(listen: str) -> None:
     times = _times(90)
     x = _MAKE[listen](times, 90, 100)
     t = np.arange(len(x)) / 100
-    x = x * (0.75 + 0.25 * np.sin(2 * np.pi * 0.25 * t)) * np.interp(t, [0, 30, 60, 90], [1, 1, 0.1, 1])
+    x = (
+        x
+        * (0.75 + 0.25 * np.sin(2 * np.pi * 0.25 * t))
+        * np.interp(t, [0, 30, 60, 90], [1, 1, 0.1, 1])
+    )
     assert _f1(_find(x, 100, listen).time_s, times, 0.05) > 0.99
 
 
@@ -267,13 +275,13 @@ def test_motion_costs_quality(listen: str) -> None:
 @of_both
 @pytest.mark.parametrize("slope", [0, 1, 2])
 def test_noise_makes_no_heart_rate(listen: str, slope: int) -> None:
-    """With power falling as f^-slope. [valid for at most 0.12 of the time]"""
+    """With power falling as f^-slope. [valid for at most 0.03 of the time]"""
     rng = np.random.default_rng(slope)
     hz = np.fft.rfftfreq(30_000, 0.01)
     hz[0] = hz[1]
     x = np.fft.irfft(np.fft.rfft(rng.standard_normal(30_000)) * hz ** (-slope / 2))
     _, valid = heart_rate(_find(x, 100, listen), 10, 300)
-    assert valid.mean() < 0.2
+    assert valid.mean() < 0.06
 
 
 @of_both
@@ -294,7 +302,9 @@ def test_pieces_give_what_the_whole_gives(
 ) -> None:
     rng = np.random.default_rng(seed)
     make = _MAKE[listen]
-    x = np.stack([make(_times(1500 / rate + 1, seed=k), 1500 / rate + 1, rate)[:1500] for k in range(2)], 1)
+    x = np.stack(
+        [make(_times(1500 / rate + 1, seed=k), 1500 / rate + 1, rate)[:1500] for k in range(2)], 1
+    )
     x += 0.3 * rng.standard_normal(x.shape)
     valid = rng.random(x.shape) < 0.97
     whole = BeatDetector(2, rate, listen).process(x, valid)  # type: ignore[arg-type]
@@ -316,7 +326,11 @@ def test_whatever_comes_the_promises_hold(
     seed: int, listen: str, rate: float, scale: float, lost: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    x = scale * rng.standard_normal((2000, 1)) * np.repeat(10.0 ** rng.integers(-2, 3, 20), 100)[:, None]
+    x = (
+        scale
+        * rng.standard_normal((2000, 1))
+        * np.repeat(10.0 ** rng.integers(-2, 3, 20), 100)[:, None]
+    )
     detector = BeatDetector(1, rate, listen)  # type: ignore[arg-type]
     beats = detector.process(x, rng.random(x.shape) >= lost)
     assert ((beats.quality >= 0) & (beats.quality <= 1)).all()
@@ -382,7 +396,14 @@ def _beats(times: list[float], verdicts: list[Verdict]) -> Beats:
     n = len(times)
     interval = np.r_[np.nan, np.diff(times)]
     interval = np.where(np.array(verdicts) == Verdict.GAP, np.nan, interval)
-    return Beats(np.zeros(n, int), np.array(times), interval, np.ones(n), np.array(verdicts), np.array(times))
+    return Beats(
+        np.zeros(n, int),
+        np.array(times),
+        interval,
+        np.ones(n),
+        np.array(verdicts),
+        np.array(times),
+    )
 
 
 def test_heart_rate_is_what_the_steady_intervals_say() -> None:
@@ -428,7 +449,7 @@ def _recording(name: str) -> dict[str, NDArray[np.generic]]:
         return dict(archive)
 
 
-@pytest.mark.parametrize("rate", [50, 100, 360, 1000])
+@pytest.mark.parametrize("rate", [25, 50, 100, 360, 1000])
 def test_experts_find_the_same_beats(rate: int) -> None:
     """All 760 beats that experts marked, within 50 ms, and no other; the standard allows 150 ms (EC57)."""
     recorded = _recording("ecg_mitbih100_annot_360hz.npz")
@@ -443,15 +464,20 @@ def test_experts_find_the_same_beats(rate: int) -> None:
 
 
 def test_pulse_and_electrocardiogram_of_one_body_agree() -> None:
-    """[F1 0.98 within 150 ms; the electrocardiogram is disturbed for a few seconds]"""
+    """[F1 0.992 within 150 ms; the electrocardiogram is disturbed for a few seconds]"""
     rest = _recording("bio_rest_ecg_ppg_rsp_100hz.npz")
-    ecg, pulse = (_find(rest[s].astype(float), 100, k) for s, k in (("ecg", "ecg"), ("ppg", "pulse")))
+    ecg, pulse = (
+        _find(rest[s].astype(float), 100, k) for s, k in (("ecg", "ecg"), ("ppg", "pulse"))
+    )
     after = np.searchsorted(pulse.time_s, ecg.time_s + 0.1)
     inside = after < len(pulse)
     travel = np.median(pulse.time_s[after[inside]] - ecg.time_s[inside])
     assert 0.2 < travel < 0.6
-    assert _f1(pulse.time_s - travel, ecg.time_s, 0.15) > 0.975
-    (from_ecg, a), (from_pulse, b) = heart_rate(ecg, 5, 290), heart_rate(pulse, 5 + travel, 290 + travel)
+    assert _f1(pulse.time_s - travel, ecg.time_s, 0.15) > 0.985
+    (from_ecg, a), (from_pulse, b) = (
+        heart_rate(ecg, 5, 290),
+        heart_rate(pulse, 5 + travel, 290 + travel),
+    )
     assert (a & b).mean() > 0.85
     assert np.median(np.abs(from_ecg - from_pulse)[a & b]) < 1
 

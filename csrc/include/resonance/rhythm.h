@@ -23,12 +23,13 @@
  *             (correlation with a running template), how near its strength is to theirs, how far it
  *             stands out from what surrounds it, how many of its samples came. Motion, noise and
  *             clipping show in the first three. What is unlike a beat, but strong and just when one
- *             is due, has 0.2; below 0.1 nothing is told. Four such in a row, and the template is
+ *             is due, has 0.25; below 0.2 nothing is told. Four such in a row, and the template is
  *             made anew: the sensor has moved.
  *   verdict   Nothing is corrected, moved, or filled in. Every interval says whether it is to be
- *             believed, judged against the median of the last intervals; see below.
- *   gaps      Missing samples are bridged for the smoothing only. An interval in which a beat could
- *             have been missing, longer than 2.5 s, or beside a beat of quality below 0.5 is none.
+ *             believed, judged against the median of the last nine; see below. It may differ from that
+ *             by a fifth, and by up to two fifths where intervals always change much.
+ *   gaps      Missing samples are bridged for the smoothing only. An interval with so many of them
+ *             that a beat could be among them (half a refractory time), or longer than 2.5 s, is none.
  */
 typedef struct rs_beats rs_beats;
 
@@ -46,7 +47,8 @@ enum {
     RS_BEAT_MISSED,   /* about two or more beats long: some were missed, or the heart paused */
     RS_BEAT_EXTRA,    /* with the early one before as long as one beat: that one was none */
     RS_BEAT_PAUSE,    /* with the early one before as long as two beats: that one was ectopic */
-    RS_BEAT_DOUBTFUL, /* one of its ends is below quality 0.5, or too few beats were seen yet */
+    RS_BEAT_DOUBTFUL, /* one of its ends is below quality 0.5, or nothing can be expected: fewer than two
+                       * intervals are known, or they change by a quarter from each to the next */
     RS_BEAT_GAP       /* samples are missing in it, it exceeds 2.5 s, or it has no beginning */
 };
 

@@ -27,8 +27,8 @@ static const double RING_S = 4.0;        /* kept: the longest interval, and what
 
 enum { BLOCK = 64 };                     /* frames of all channels that stay in the cache while each is served */
 
-/* How a beat looks in a kind of signal. Lengths of the two averages after Elgendi; all else was chosen on half of the
- * recordings named in tests/peers/test_peers_rhythm.py, and little depends on it within a factor of 1.3. */
+/* How a beat looks in a kind of signal. The two averages are as long as Elgendi's; all else was chosen while looking
+ * at the recordings named in tests/peers/test_peers_rhythm.py. */
 typedef struct {
     double smooth_s[2];       /* the boxes */
     double span_s;            /* from a sample to either end of its slope */

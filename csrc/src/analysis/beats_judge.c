@@ -16,14 +16,15 @@ static const double PATIENCE = 1.5;           /* expected intervals without a be
 static const double RESIGNATION_S = 1.0;      /* by this time constant */
 static const double LONGEST_S = 2.5;          /* 24 beats a minute; beyond, beats were lost */
 static const int TEMPLATE_MEMORY = 8;         /* beats */
-static const double WORTHLESS = 0.1;          /* quality below which a rise is not told */
-static const double ON_TIME = 0.2;            /* quality of what is unlike a beat, but as strong, and when one is due */
+static const double WORTHLESS = 0.2;          /* quality below which a rise is not told */
+static const double ON_TIME = 0.25;           /* quality of what is unlike a beat, but as strong, and when one is due */
 static const int STUBBORN = 4;                /* worthless rises in a row, after which the fault is ours */
 static const double DWARFED = 4.0;            /* times the usual strength of the first beats: those were none */
 static const double SHAPE_NONE = 0.4, SHAPE_FULL = 0.9;        /* correlations of quality 0 and 1 */
 static const double CONTRAST_NONE = 0.15, CONTRAST_FULL = 0.45;
 static const double NARROW = 0.2, WIDE = 0.4; /* how far an interval may be from the expected one, as a share of it */
-static const double SPREADS = 4.0;            /* as many mean changes from beat to beat, within these */
+static const double SPREADS = 4.0;            /* as many usual changes from beat to beat, within these */
+static const double LAWLESS = 0.25;           /* usual change from beat to beat, above which nothing can be expected */
 
 /* Weak rises soon after a beat belong to it; about when the next is due, they may be it. */
 double heart_least(const heart *one, const heart_manner *manner, double since_s)
@@ -87,15 +88,13 @@ static void learn(heart *one, const candidate *found, double quality)
     past_add(&one->strengths, found->strength);
 }
 
-/* How far intervals may differ from the expected one: more where they always do. */
-static double tolerance(const heart *one, double expected_s)
+/* The usual change from beat to beat, as a share of the expected interval. */
+static double restlessness(const past_values *past, double expected_s)
 {
-    double change = 0.0;
-    const past_values *past = &one->intervals_s;
+    past_values changes = {.most = PAST_MOST};
     for (int i = 1; i < past->count; i++)
-        change += fabs(past_at(past, i) - past_at(past, i - 1)) / past->count;
-    const double wide = SPREADS * change / expected_s;
-    return wide < NARROW ? NARROW : wide > WIDE ? WIDE : wide;
+        past_add(&changes, fabs(past_at(past, i) - past_at(past, i - 1)));
+    return past_usual(&changes, MIDDLE) / expected_s;
 }
 
 static int verdict_on(const heart *one, double interval_s, double quality)
@@ -103,7 +102,10 @@ static int verdict_on(const heart *one, double interval_s, double quality)
     if (quality < TRUSTED || one->last.quality < TRUSTED || one->intervals_s.count < 2)
         return RS_BEAT_DOUBTFUL;
     const double expected_s = past_usual(&one->intervals_s, MIDDLE);
-    const double share = tolerance(one, expected_s);
+    const double change = restlessness(&one->intervals_s, expected_s);
+    if (change > LAWLESS)
+        return RS_BEAT_DOUBTFUL;
+    const double share = fmin(fmax(SPREADS * change, NARROW), WIDE);
     if (one->last.verdict == RS_BEAT_EARLY) {
         const double both_s = one->before_last_s + interval_s;
         if (about(both_s, expected_s, share))

@@ -46,16 +46,23 @@ void place_begin(breath_place *place)
     }
 }
 
+/* The ring of places, and its beginning once more, so that neighbours lie side by side. */
+static void unroll(double *twice, const double *ring, int first)
+{
+    memcpy(twice, ring + first, (size_t)(BREATH_PLACES - first) * sizeof *ring);
+    memcpy(twice + BREATH_PLACES - first, ring, BREATH_PLACES * sizeof *ring);
+    memcpy(twice + 2 * BREATH_PLACES - first, ring, (size_t)first * sizeof *ring);
+}
+
 void place_turn(breath_place *place, double dt_s, double length_s)
 {
-    const double places = BREATH_PLACES * dt_s / length_s, whole = floor(places), part = places - whole;
-    const int shift = (int)fmod(whole, BREATH_PLACES);
-    double turned[BREATH_PLACES];
-    for (int k = 0; k < BREATH_PLACES; k++) {
-        const int from = (k - shift + BREATH_PLACES) % BREATH_PLACES;
-        const int before = (from - 1 + BREATH_PLACES) % BREATH_PLACES;
-        turned[k] = (1.0 - part) * place->probability[from] + part * place->probability[before];
-    }
+    const double places = BREATH_PLACES * dt_s / length_s, part = places - floor(places);
+    const int shift = (int)fmod(floor(places), BREATH_PLACES);
+    double twice[2 * BREATH_PLACES], turned[BREATH_PLACES];
+    /* Place k gets what was shift places before it, and a part of what was one place further. */
+    unroll(twice, place->probability, (BREATH_PLACES - 1 - shift) % BREATH_PLACES);
+    for (int k = 0; k < BREATH_PLACES; k++)
+        turned[k] = (1.0 - part) * twice[k + 1] + part * twice[k];
     /* What the shift between places has spread already is part of the spread. The rest goes to places so far on both
      * sides that none gives away more than it keeps. */
     const double sd = SPREAD * BREATH_PLACES;
@@ -64,10 +71,23 @@ void place_turn(breath_place *place, double dt_s, double length_s)
     while (spread > 0.3 * apart * apart)
         apart++;
     const double share = spread / (apart * apart);
-    for (int k = 0; k < BREATH_PLACES; k++) {
-        const double around = turned[(k + apart) % BREATH_PLACES] + turned[(k + BREATH_PLACES - apart) % BREATH_PLACES];
-        place->probability[k] = turned[k] + share * (around - 2.0 * turned[k]);
-    }
+    double before[2 * BREATH_PLACES], after[2 * BREATH_PLACES];
+    unroll(before, turned, (BREATH_PLACES - apart % BREATH_PLACES) % BREATH_PLACES);
+    unroll(after, turned, apart % BREATH_PLACES);
+    for (int k = 0; k < BREATH_PLACES; k++)
+        place->probability[k] = turned[k] + share * (before[k] + after[k] - 2.0 * turned[k]);
+}
+
+/* e^x for x from -4 to 0, within 3e-4 of it: its series at x / 16, squared four times. Vectors of it, unlike the
+ * library's. */
+RS_INLINE double small_exp(double x)
+{
+    const double z = x / 16.0;
+    double e = 1.0 + z * (1.0 + z * (0.5 + z * (1.0 / 6.0 + z * (1.0 / 24.0))));
+    e *= e;
+    e *= e;
+    e *= e;
+    return e * e;
 }
 
 void place_weigh(breath_place *place, double level, double slope, double dt_s, double length_s)
@@ -75,11 +95,13 @@ void place_weigh(breath_place *place, double level, double slope, double dt_s, d
     double square = 0.0, sum = 0.0, misfit = 0.0;
     for (int k = 0; k < BREATH_PLACES; k++)
         square += place->slope[k] * place->slope[k] / BREATH_PLACES;
+    const double news = -0.5 * fmin(dt_s / NEWS_S, 0.4);
     const double of_level = 1.0 / LEVEL_SD, of_slope = 1.0 / (SLOPE_SD * sqrt(square));
     for (int k = 0; k < BREATH_PLACES; k++) {
         const double a = of_level * (level - place->level[k]), b = of_slope * (slope - place->slope[k]);
-        const double distance = fmin(a * a, FARTHEST) + fmin(b * b, FARTHEST);
-        place->probability[k] = place->probability[k] * exp(-0.5 * distance * dt_s / NEWS_S) + DOUBT;
+        const double aa = a * a, bb = b * b;
+        const double distance = (aa < FARTHEST ? aa : FARTHEST) + (bb < FARTHEST ? bb : FARTHEST);
+        place->probability[k] = place->probability[k] * small_exp(news * distance) + DOUBT;
         sum += place->probability[k];
         misfit += place->probability[k] * distance;
     }
@@ -95,12 +117,13 @@ void place_read(const breath_place *place, double ahead_s, double length_s, doub
     const double out = place->out_share, turn = BREATH_PLACES * ahead_s / length_s;
     const double part = turn - floor(turn);
     const int shift = (int)fmod(floor(turn), BREATH_PLACES);
-    double re = 0.0, im = 0.0, falling = 0.0;
+    double turned[2 * BREATH_PLACES], re = 0.0, im = 0.0, falling = 0.0;
+    unroll(turned, place->probability, (BREATH_PLACES - 1 - shift) % BREATH_PLACES);
     for (int k = 0; k < BREATH_PLACES; k++) {
-        const int a = (k + shift) % BREATH_PLACES, b = (a + 1) % BREATH_PLACES;
-        re += place->probability[k] * ((1.0 - part) * place->re[a] + part * place->re[b]);
-        im += place->probability[k] * ((1.0 - part) * place->im[a] + part * place->im[b]);
-        falling += a < out * BREATH_PLACES ? place->probability[k] : 0.0;
+        const double here = (1.0 - part) * turned[k + 1] + part * turned[k];
+        re += here * place->re[k];
+        im += here * place->im[k];
+        falling += k < out * BREATH_PLACES ? here : 0.0;
     }
     *phase = atan2(im, re);
     *hz = 0.5 * (falling / out + (1.0 - falling) / (1.0 - out)) / length_s;

@@ -39,7 +39,8 @@ class Verdict(IntEnum):
     LATE: much longer, by no whole number of beats. MISSED: about two or more beats long.
     EXTRA: with the early one before, as long as one beat: the beat between them was none.
     PAUSE: with the early one before, as long as two: the beat between them was ectopic.
-    DOUBTFUL: a beat at its end is below quality 0.5, or fewer than two intervals are known.
+    DOUBTFUL: a beat at its end is below quality 0.5, or nothing can be expected, because fewer than
+    two intervals are known or they change by a quarter from each to the next, as in noise.
     GAP: samples are missing in it, it exceeds 2.5 s, or it is the first; its length is NaN.
     """
 

@@ -112,9 +112,7 @@ class BreathFollower:
             raise ValueError(
                 f"rate_hz must lie between {_LEAST_HZ} and {_MOST_HZ}, it is {rate_hz:g}"
             )
-        self._breaths = new(
-            lib.rs_breaths_new, lib.rs_breaths_free, self._channels, self._rate_hz
-        )
+        self._breaths = new(lib.rs_breaths_new, lib.rs_breaths_free, self._channels, self._rate_hz)
 
     @property
     def hz(self) -> NDArray[np.float64]:
