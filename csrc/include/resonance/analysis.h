@@ -100,14 +100,13 @@ void rs_power_values(const rs_power *power, double *values, double *evidence);
  * sleeper, electrode and amplifier gets its own weights, renewed every 4 s.
  *
  * A cue is given once a wave, when the foretold phase passes the target, if the wave is large from
- * trough to crest, and confidence is not small. Its moment, a fraction of a frame, is known no later
+ * trough to crest, of which either half has a quarter, and confidence is not small. Its moment, a fraction of a frame, is known no later
  * than lead_s before it comes, and mostly up to a fiftieth of a second earlier.
  *
  * The signal is in microvolts, with the positive half-wave of a surface electrode as the up-state.
  * What lies beyond 500 uV of its own level counts as missing, and so does 1 s after it. Where values
- * are missing (more than half of the samples of a fiftieth of a second), the autocovariance takes
- * nothing in, and the readings use what the sleeper's own spectrum foretells for the place;
- * confidence falls with its share in the reading.
+ * are missing (more than half of the samples of a fiftieth of a second), what the sleeper's own
+ * spectrum foretells takes their place, and confidence falls with its share in the reading.
  */
 typedef struct rs_slow_waves rs_slow_waves;
 

@@ -58,7 +58,8 @@ class SlowWaves:
     low_hz, high_hz: the band of the wave that is foretold, from 0.2 to 5 Hz: Butterworth of
     order 2 run both ways (``scipy.signal.sosfiltfilt``), and its Hilbert transform.
     least_uv: smallest height from trough to crest, as foretold: scaled to be as large in the mean
-    square as what an analysis finds later, but scattered around it.
+    square as what an analysis finds later, but scattered around it. Either half-wave has at least
+    a quarter of it.
     least_confidence: 0..1. refractory_s: least time between cues of a channel, from 0.1 s.
 
     No cue comes in the first 8 s, nor where the readings rest on too much that is missing.
