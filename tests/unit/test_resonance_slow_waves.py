@@ -179,6 +179,10 @@ def test_where_nothing_is_heard_there_is_no_cue() -> None:
     assert waves.confidence[0] < 0.01
     again = waves.process(x[:3000])
     assert len(again.frame) > 5
+    waves.process(np.full((100_000, 2), np.nan), np.zeros((100_000, 2), bool))
+    assert (waves.phasor == 0).all(), "after a quarter of an hour nothing is known"
+    assert len(waves.process(x[:700]).frame) == 0
+    assert len(waves.process(x[700:3000]).frame) > 3
 
 
 def test_no_wave_no_cue_and_a_movement_is_none() -> None:

@@ -188,8 +188,10 @@ static void renew_weights(rs_slow_waves *waves, sleeper *one)
     const size_t lags = waves->readout.lags, taps = waves->readout.taps;
     if (one->count < waves->warm_up && !one->ready)
         return;
-    if (!(one->sums[lags - 1] > SILENCE_UV2 * one->count)) {
+    /* Nothing is there, or it was so long ago (a quarter of an hour) that less than one value is remembered. */
+    if (one->count < 1.0 || !(one->sums[lags - 1] > SILENCE_UV2 * one->count)) {
         one->ready = 0;
+        one->foretold = 1.0;
         return;
     }
     /* A product j steps apart has been forgotten as if both values were as old as the newer one. The root of
