@@ -94,7 +94,7 @@ void rs_power_values(const rs_power *power, double *values, double *evidence);
 /* ---- slow waves: a cue at the phase of deep sleep's waves, foretold ----------------------------
  *
  * The wave is what an analysis would find afterwards: the signal in a band (Butterworth, order 2,
- * run forwards and backwards) and its Hilbert transform. It is foretold from the last 3 s by the
+ * run forwards and backwards) and its Hilbert transform. It is foretold from the last 5 s by the
  * weights that come nearest to it in the mean square (Wiener's filter), given the autocovariance of
  * the signal in the last minutes (a memory of 100 s). So no spectrum of sleep is assumed, and each
  * sleeper, electrode and amplifier gets its own weights, renewed every 4 s.
@@ -137,7 +137,7 @@ size_t rs_slow_waves_process(rs_slow_waves *waves, size_t frames, const double *
                              const uint8_t *valid, rs_slow_wave_cue *cues);
 
 /* What was foretold last, for lead_s after the newest whole step: phasor complex [channels], uV, and
- * its confidence [channels]. Both 0 in the first 8 s, and where nothing was heard. */
+ * its confidence [channels]. Both 0 in the first 12 s, and where nothing was heard. */
 void rs_slow_waves_state(const rs_slow_waves *waves, double *phasor, double *confidence);
 
 #endif

@@ -62,7 +62,7 @@ class SlowWaves:
     a quarter of it.
     least_confidence: 0..1. refractory_s: least time between cues of a channel, from 0.1 s.
 
-    No cue comes in the first 8 s, nor where the readings rest on too much that is missing.
+    No cue comes in the first 12 s, nor where the readings rest on too much that is missing.
 
     Sources: Wiener 1949 (Extrapolation of Stationary Time Series); the criterion of 75 µV from
     trough to crest is that of the AASM manual for slow-wave activity.
@@ -143,7 +143,7 @@ class SlowWaves:
     def phasor(self) -> NDArray[np.complex128]:
         """(channels,): the wave foretold last, `lead_s` ahead: |µV|, angle 0 at the crest.
 
-        Readings come 50 to 100 times a second; this is of the newest. 0 in the first 8 s and on
+        Readings come 50 to 100 times a second; this is of the newest. 0 in the first 12 s and on
         channels where nothing is heard.
         """
         return self._state()[0]
