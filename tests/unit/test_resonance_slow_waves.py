@@ -277,7 +277,7 @@ def test_real_sleep_with_gaps_is_targeted_as_promised() -> None:
 
 @_real
 def test_real_sleep_with_a_drift_is_targeted_as_promised() -> None:
-    """A sweating skin: 100 µV, once in half a minute. The recordings have none, their amplifiers took it away."""
+    """A sweating skin: 100 µV, twice a minute. The recordings have none: it was filtered away."""
     for recording in recordings()[1:9]:
         t = np.arange(len(recording.x)) / recording.rate_hz
         one = recording._replace(x=recording.x + 100 * np.sin(2 * np.pi * 0.03 * t))
