@@ -43,7 +43,7 @@ def _readings(x: NDArray[np.float64], rate: float, lead_s: float, low: float, hi
     triangle = np.convolve(np.ones(every), np.ones(every)) / every**2
     y = np.convolve(d, triangle)[: len(d)][every - 1 :: every]
     y[0] *= 2 * every / (every + 1)  # of the first triangle only one half is there
-    taps = int(3 / step_s)
+    taps = int(5 / step_s)
     lags = taps + int(3 / step_s)
     renewal = int(4 / step_s)
     known = y[: len(y) // renewal * renewal]
@@ -95,7 +95,7 @@ def test_cues_of_a_clear_wave_are_where_they_belong(rate: float, target: float) 
     wave = 60 * np.cos(2 * np.pi * 0.8 * t + 1)
     x = -7000 + 2 * t + wave + 2 * rng.standard_normal(t.size)
     cues = SlowWaves(rate, 1, target).process(x[:, None])
-    assert 107 * 0.8 <= len(cues.frame) <= 113 * 0.8, "one a wave, from about 8 s on"
+    assert 103 * 0.8 <= len(cues.frame) <= 109 * 0.8, "one a wave, from about 12 s on"
     phase = 2 * np.pi * 0.8 * cues.frame / rate + 1
     error = np.degrees(np.angle(np.exp(1j * (phase - target))))
     assert abs(error.mean()) < 1
@@ -179,6 +179,10 @@ def test_where_nothing_is_heard_there_is_no_cue() -> None:
     assert waves.confidence[0] < 0.01
     again = waves.process(x[:3000])
     assert len(again.frame) > 5
+    waves.process(np.full((100_000, 2), np.nan), np.zeros((100_000, 2), bool))
+    assert (waves.phasor == 0).all(), "after a quarter of an hour nothing is known"
+    assert len(waves.process(x[:1100]).frame) == 0
+    assert len(waves.process(x[1100:3400]).frame) > 3
 
 
 def test_no_wave_no_cue_and_a_movement_is_none() -> None:
@@ -226,7 +230,7 @@ def test_real_sleep_is_targeted_as_promised() -> None:
 
     The recordings are two people's: a nap with expert stages, and eight channels of deep sleep. The
     weights are each sleeper's own, learnt from the past alone. The constants are round numbers: the
-    memory may be 60 to 300 s and the ridge 1e-5 to 1e-3, and these figures move by about 1 degree.
+    memory may be 60 to 300 s and the ridge 1e-5 to 1e-3, and these figures move by a degree or two.
     """
     for recording in recordings():
         cues = SlowWaves(recording.rate_hz, 1).process(recording.x[:, None], recording.valid[:, None])
@@ -252,6 +256,37 @@ def _assert_better_than(phasor: NDArray[np.complex128], sd_deg: float, recording
     passes = (angle[:-1] < 0) & (angle[1:] >= 0) & (np.abs(phasor[1:]) > 30)
     plain = score(np.flatnonzero(passes) + 1.0, recording)  # type: ignore[arg-type]
     assert sd_deg < plain.sd_deg
+
+
+@_real
+def test_real_sleep_with_gaps_is_targeted_as_promised() -> None:
+    """Every two seconds up to a quarter of a second is lost: 6 % of the samples."""
+    rng = np.random.default_rng(0)
+    for recording in recordings()[1:9]:
+        valid = recording.valid.copy()
+        for begin in rng.integers(0, len(valid) - 100, 400):
+            valid[begin : begin + rng.integers(1, 60)] = False
+        x = np.where(valid, recording.x, np.nan)
+        cues = SlowWaves(recording.rate_hz, 1).process(x[:, None], valid[:, None])
+        found = score(cues.frame, recording)
+        print(recording.name, found[:6])
+        assert abs(found.mean_deg) <= 6
+        assert found.sd_deg <= 30
+        assert found.targeted >= 0.70
+
+
+@_real
+def test_real_sleep_with_a_drift_is_targeted_as_promised() -> None:
+    """A sweating skin: 100 µV, twice a minute. The recordings have none: it was filtered away."""
+    for recording in recordings()[1:9]:
+        t = np.arange(len(recording.x)) / recording.rate_hz
+        one = recording._replace(x=recording.x + 100 * np.sin(2 * np.pi * 0.03 * t))
+        cues = SlowWaves(one.rate_hz, 1).process(one.x[:, None])
+        found = score(cues.frame, one)
+        print(one.name, found[:6])
+        assert abs(found.mean_deg) <= 5
+        assert found.sd_deg <= 30
+        assert found.targeted >= 0.70
 
 
 @_real

@@ -94,20 +94,19 @@ void rs_power_values(const rs_power *power, double *values, double *evidence);
 /* ---- slow waves: a cue at the phase of deep sleep's waves, foretold ----------------------------
  *
  * The wave is what an analysis would find afterwards: the signal in a band (Butterworth, order 2,
- * run forwards and backwards) and its Hilbert transform. It is foretold from the last 3 s by the
+ * run forwards and backwards) and its Hilbert transform. It is foretold from the last 5 s by the
  * weights that come nearest to it in the mean square (Wiener's filter), given the autocovariance of
  * the signal in the last minutes (a memory of 100 s). So no spectrum of sleep is assumed, and each
  * sleeper, electrode and amplifier gets its own weights, renewed every 4 s.
  *
  * A cue is given once a wave, when the foretold phase passes the target, if the wave is large from
- * trough to crest, and confidence is not small. Its moment, a fraction of a frame, is known no later
+ * trough to crest, of which either half has a quarter, and confidence is not small. Its moment, a fraction of a frame, is known no later
  * than lead_s before it comes, and mostly up to a fiftieth of a second earlier.
  *
  * The signal is in microvolts, with the positive half-wave of a surface electrode as the up-state.
  * What lies beyond 500 uV of its own level counts as missing, and so does 1 s after it. Where values
- * are missing (more than half of the samples of a fiftieth of a second), the autocovariance takes
- * nothing in, and the readings use what the sleeper's own spectrum foretells for the place;
- * confidence falls with its share in the reading.
+ * are missing (more than half of the samples of a fiftieth of a second), what the sleeper's own
+ * spectrum foretells takes their place, and confidence falls with its share in the reading.
  */
 typedef struct rs_slow_waves rs_slow_waves;
 
@@ -138,7 +137,7 @@ size_t rs_slow_waves_process(rs_slow_waves *waves, size_t frames, const double *
                              const uint8_t *valid, rs_slow_wave_cue *cues);
 
 /* What was foretold last, for lead_s after the newest whole step: phasor complex [channels], uV, and
- * its confidence [channels]. Both 0 in the first 8 s, and where nothing was heard. */
+ * its confidence [channels]. Both 0 in the first 12 s, and where nothing was heard. */
 void rs_slow_waves_state(const rs_slow_waves *waves, double *phasor, double *confidence);
 
 #endif

@@ -30,9 +30,10 @@ static const double SETTLING_S = 1.0;     /* after larger values, in which the l
 static const double SETTLING_HZ = 1.0;
 static const double MOST_OFFSET_UV = 1e5; /* no electrode's offset is larger; beyond, the level follows no faster */
 static const double MEMORY_S = 100.0;     /* of the autocovariance */
-static const double WARM_UP_S = 8.0;     /* heard before the first weights */
+static const double WARM_UP_S = 12.0;     /* heard before the first weights */
 static const double RENEWAL_S = 4.0;
 static const double LEAST_REFRACTORY_S = 0.1;
+static const double LEAST_HALF = 0.25;    /* of the least height: what either half-wave has at least */
 static const double SILENCE_UV2 = 1e-9;   /* mean square of a channel on which nothing is */
 enum { TROUGH = 100 };                    /* slow values, at least a second, in which the trough before a crest lies */
 
@@ -48,7 +49,8 @@ typedef struct {
     rs_readout_share share;
     double now[2];                      /* the last reading */
     double *values, *heard;             /* [2 lags]: rings of slow values, and 1 where one was heard, each kept twice */
-    double *sums, *counts;              /* [lags], newest last: of products, and of how many */
+    double *sums;                       /* [lags], newest last: of products */
+    double count;                       /* of values that were heard, fading like the sums */
     double *weights, *predictor;        /* [RS_ROWS, taps] and [taps - 1], newest last */
     double trough[TROUGH];              /* readings' real parts */
 } sleeper;
@@ -101,7 +103,7 @@ rs_slow_waves *rs_slow_waves_new(size_t channels, const rs_slow_waves_settings *
         return NULL;
     }
     const size_t lags = waves->readout.lags, taps = waves->readout.taps;
-    const size_t each = 6 * lags + (RS_ROWS + 1) * taps, scratch = lags + (RS_ROWS + 1) * taps;
+    const size_t each = 5 * lags + (RS_ROWS + 1) * taps, scratch = lags + (RS_ROWS + 1) * taps;
     if (channels < (SIZE_MAX / sizeof(double) - scratch) / each)
         waves->memory = calloc(scratch + channels * each, sizeof(double));
     if (waves->memory == NULL) {
@@ -115,8 +117,7 @@ rs_slow_waves *rs_slow_waves_new(size_t channels, const rs_slow_waves_settings *
         one->values = waves->memory + scratch + c * each;
         one->heard = one->values + 2 * lags;
         one->sums = one->heard + 2 * lags;
-        one->counts = one->sums + lags;
-        one->weights = one->counts + lags;
+        one->weights = one->sums + lags;
         one->predictor = one->weights + RS_ROWS * taps;
         one->foretold = 1.0;  /* not before the target */
     }
@@ -176,34 +177,30 @@ static void take_in(rs_slow_waves *waves, sleeper *one)
     one->rising_weight_before = one->rising_weight;
     one->rising = one->rising_weight = one->falling = one->falling_weight = 0.0;
 
-    const double *values = one->values + at + 1, *heards = one->heard + at + 1;
-    const double forget = waves->forget, mine = value * heard;
-    for (size_t i = 0; i < lags; i++) {
-        one->sums[i] = forget * one->sums[i] + mine * (values[i] * heards[i]);
-        one->counts[i] = forget * one->counts[i] + heard * heards[i];
-    }
+    const double *values = one->values + at + 1, forget = waves->forget;
+    for (size_t i = 0; i < lags; i++)
+        one->sums[i] = forget * one->sums[i] + value * values[i];
+    one->count = forget * one->count + heard;
 }
 
 static void renew_weights(rs_slow_waves *waves, sleeper *one)
 {
     const size_t lags = waves->readout.lags, taps = waves->readout.taps;
-    if (one->counts[lags - 1] < waves->warm_up && !one->ready)
+    if (one->count < waves->warm_up && !one->ready)
         return;
-    if (!(one->sums[lags - 1] > SILENCE_UV2 * one->counts[lags - 1])) {
+    /* Nothing is there, or it was so long ago (a quarter of an hour) that less than one value is remembered. */
+    if (one->count < 1.0 || !(one->sums[lags - 1] > SILENCE_UV2 * one->count)) {
         one->ready = 0;
+        one->foretold = 1.0;
         return;
     }
     /* A product j steps apart has been forgotten as if both values were as old as the newer one. The root of
      * forget^j makes good for the older one, and the sums become the autocovariance of one signal that fades into
-     * the past; of that the first j products are missing, which counts as 0. So it is one that a signal can have,
-     * and can be solved. Only for gaps is there a quotient of counts. */
-    const double steps = (double)waves->step, whole = 1.0 - pow(waves->forget, steps);
+     * the past: one that a signal can have, so that it can be solved. This is also why foretold values stand in
+     * sums where nothing was heard: means over what was heard alone fit no signal together. */
     double root = 1.0;
-    for (size_t j = 0; j < lags; j++, root *= sqrt(waves->forget)) {
-        const double count = one->counts[lags - 1 - j];
-        const double possible = (1.0 - pow(waves->forget, steps - (double)j)) / whole;
-        waves->autocovariance[j] = count > 0.0 ? root * possible * one->sums[lags - 1 - j] / count : 0.0;
-    }
+    for (size_t j = 0; j < lags; j++, root *= sqrt(waves->forget))
+        waves->autocovariance[j] = root * one->sums[lags - 1 - j] / one->count;
     double *weights = waves->solved, *predictor = weights + RS_ROWS * taps;
     rs_readout_share share;
     if (!rs_readout_solve(&waves->readout, waves->autocovariance, weights, predictor, &share))
@@ -272,7 +269,9 @@ static size_t decide(rs_slow_waves *waves, sleeper *one, size_t channel, rs_slow
             lowest = one->trough[i];
     cue->amplitude = scale * hypot(read[RS_NOW], read[RS_NOW + 1]);
     cue->confidence = confidence_of(waves, one, read[RS_NOW], read[RS_NOW + 1]);
-    if (cue->amplitude - lowest < set->least_uv || cue->confidence < set->least_confidence)
+    const double least_half = LEAST_HALF * set->least_uv;
+    if (cue->amplitude - lowest < set->least_uv || cue->amplitude < least_half || -lowest < least_half
+        || cue->confidence < set->least_confidence)
         return 0;
     cue->phase = wrapped(set->target_rad + (now < 0.0 ? 0.0 : now));
     cue->channel = channel;

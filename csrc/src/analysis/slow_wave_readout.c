@@ -22,7 +22,7 @@
 #include "slow_wave_readout.h"
 
 static const double PI = 3.14159265358979323846;
-static const double PAST_S = 3.0;        /* that a reading looks at: three slow waves */
+static const double PAST_S = 5.0;        /* that a reading looks at: enough to tell a drift from the slowest waves */
 static const double SPAN_S = 3.0;        /* on either side, beyond which the two-sided filter is nothing */
 static const double GRID_HZ = 0.02;      /* of the integral over frequency; repeats after 50 s, far beyond the spans */
 static const double RIDGE = 1e-4;        /* of the power, as if white noise: what no spectrum can promise away */

@@ -58,10 +58,11 @@ class SlowWaves:
     low_hz, high_hz: the band of the wave that is foretold, from 0.2 to 5 Hz: Butterworth of
     order 2 run both ways (``scipy.signal.sosfiltfilt``), and its Hilbert transform.
     least_uv: smallest height from trough to crest, as foretold: scaled to be as large in the mean
-    square as what an analysis finds later, but scattered around it.
+    square as what an analysis finds later, but scattered around it. Either half-wave has at least
+    a quarter of it.
     least_confidence: 0..1. refractory_s: least time between cues of a channel, from 0.1 s.
 
-    No cue comes in the first 8 s, nor where the readings rest on too much that is missing.
+    No cue comes in the first 12 s, nor where the readings rest on too much that is missing.
 
     Sources: Wiener 1949 (Extrapolation of Stationary Time Series); the criterion of 75 µV from
     trough to crest is that of the AASM manual for slow-wave activity.
@@ -142,7 +143,7 @@ class SlowWaves:
     def phasor(self) -> NDArray[np.complex128]:
         """(channels,): the wave foretold last, `lead_s` ahead: |µV|, angle 0 at the crest.
 
-        Readings come 50 to 100 times a second; this is of the newest. 0 in the first 8 s and on
+        Readings come 50 to 100 times a second; this is of the newest. 0 in the first 12 s and on
         channels where nothing is heard.
         """
         return self._state()[0]
