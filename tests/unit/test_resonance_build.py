@@ -4,6 +4,7 @@ import os
 import runpy
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,34 +40,43 @@ def test_the_header_is_whole_by_itself_and_in_parts(build: dict[str, Any], tmp_p
         _compile("cc", [*_STRICT, "-c", str(alone), "-o", str(tmp_path / "out.o")])
 
 
-@pytest.mark.parametrize("compiler", _compilers() or ["no compiler"])
+@pytest.fixture(scope="module", params=_compilers() or ["no compiler"])
+def compiler(request: pytest.FixtureRequest) -> str:
+    if request.param == "no compiler":
+        pytest.skip("neither gcc nor clang is installed")
+    return str(request.param)
+
+
 def test_compiles_without_a_warning(compiler: str, build: dict[str, Any], tmp_path: Path) -> None:
-    if compiler == "no compiler":
-        pytest.skip("neither gcc nor clang is installed")
-    for source in [*_sources(build), *_EXERCISES]:
-        strict = [*_STRICT, *build["COMPILE_ARGS"], "-c", str(source)]
-        _compile(compiler, [*strict, "-o", str(tmp_path / "out.o")])
+    strict = [*_STRICT, *build["COMPILE_ARGS"]]
+    _compile_each(compiler, strict, [*_sources(build), *_EXERCISES], tmp_path)
 
 
-@pytest.mark.parametrize("exercise", _EXERCISES, ids=lambda path: path.stem)
-@pytest.mark.parametrize("compiler", _compilers() or ["no compiler"])
-def test_sanitizers_find_nothing(
-    compiler: str, exercise: Path, build: dict[str, Any], tmp_path: Path
-) -> None:
-    if compiler == "no compiler":
-        pytest.skip("neither gcc nor clang is installed")
-    program = tmp_path / "exercise"
+@pytest.fixture(scope="module")
+def sanitized(
+    compiler: str, build: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[str], list[str]]:
+    """How to build with sanitizers, and the library built so."""
+    folder = tmp_path_factory.mktemp(compiler)
     sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1"]
-    empty = tmp_path / "empty.c"
+    empty, program = folder / "empty.c", folder / "empty"
     empty.write_text("int main(void) { return 0; }\n")
     probe = subprocess.run(
         [compiler, *sanitize, str(empty), "-o", str(program)], capture_output=True, check=False
     )
     if probe.returncode or subprocess.run([program], capture_output=True, check=False).returncode:
         pytest.skip(f"{compiler} cannot build programs with sanitizers here")
+    objects = _compile_each(compiler, [*_STRICT, *sanitize], _sources(build), folder)
+    return sanitize, objects
 
-    sources = map(str, [*_sources(build), exercise])
-    _compile(compiler, [*_STRICT, *sanitize, *sources, "-lm", "-o", str(program)])
+
+@pytest.mark.parametrize("exercise", _EXERCISES, ids=lambda path: path.stem)
+def test_sanitizers_find_nothing(
+    compiler: str, exercise: Path, sanitized: tuple[list[str], list[str]], tmp_path: Path
+) -> None:
+    sanitize, objects = sanitized
+    program = tmp_path / "exercise"
+    _compile(compiler, [*_STRICT, *sanitize, str(exercise), *objects, "-lm", "-o", str(program)])
     ran = subprocess.run(
         [program],
         capture_output=True,
@@ -81,6 +91,20 @@ def test_sanitizers_find_nothing(
 
 def _sources(build: dict[str, Any]) -> list[Path]:
     return [_PROJECT / source for source in build["SOURCES"]]
+
+
+def _compile_each(
+    compiler: str, arguments: list[str], sources: list[Path], folder: Path
+) -> list[str]:
+    """The objects of these sources, which the machine's processors share."""
+    objects = [str(folder / f"{source.parent.name}-{source.stem}.o") for source in sources]
+
+    def one(source: Path, into: str) -> None:
+        _compile(compiler, [*arguments, "-c", str(source), "-o", into])
+
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        list(workers.map(one, sources, objects))
+    return objects
 
 
 def _compile(compiler: str, arguments: list[str]) -> None:
