@@ -1,33 +1,45 @@
 /* Look-ahead limiter: limiter.h says why it works. */
+#include "simd.h"
+RS_FUSED
+
 #include "limiter.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Sums in this many lanes need no reordering by the compiler to fill a vector register. */
-#define LANES 8
+#include "lanes.h"
 
 /* A held gain this near to 1 is 1: a step of -100 dB, and the limiter comes to rest. */
-static const double NEAR_ONE = 1e-5;
+static const float NEAR_ONE = 1e-5f;
 
-int rs_limiter_init(rs_limiter *limiter, size_t frames, size_t lookahead, double release_frames)
+/* The frames at a block's end whose gaps are known only with the next block. */
+enum { LATE = RS_PEAK_REACH };
+
+size_t rs_limiter_delay(size_t lookahead)
 {
-    const size_t reach = lookahead + 1;
-    *limiter = (rs_limiter){.reach = reach, .held = 1.0, .untouched = reach};
-    limiter->recovery = release_frames > 0.0 ? -expm1(-1.0 / release_frames) : 1.0;
-    limiter->sum = (double)reach;
-    limiter->seen = calloc(reach, sizeof *limiter->seen);
-    limiter->need = calloc(reach, sizeof *limiter->need);
-    limiter->ring = calloc(reach, sizeof *limiter->ring);
-    limiter->line = calloc(lookahead + frames, 2 * sizeof *limiter->line);
+    const size_t ahead = lookahead / RS_GROUP;
+    return RS_GROUP * ((ahead ? ahead : 1) + RS_MARGIN) + LATE;
+}
+
+int rs_limiter_init(rs_limiter *limiter, size_t lookahead, double release_frames)
+{
+    const size_t delay = rs_limiter_delay(lookahead);
+    const uint32_t ahead = lookahead < RS_GROUP ? 1 : (uint32_t)(lookahead / RS_GROUP);
+    const uint32_t sight = ahead + 2 * RS_MARGIN + 1;
+    *limiter = (rs_limiter){.ahead = ahead, .sight = sight, .untouched = sight, .held = 1.0f, .gain = 1.0f};
+    limiter->recovery = release_frames > 0.0 ? (float)-expm1(-RS_GROUP / release_frames) : 1.0f;
+    limiter->sum = ahead;
+    limiter->seen = calloc(sight, sizeof *limiter->seen);
+    limiter->need = calloc(sight, sizeof *limiter->need);
+    limiter->ring = calloc(ahead, sizeof *limiter->ring);
+    limiter->line = calloc(2 * delay, sizeof *limiter->line);
     if (!limiter->seen || !limiter->need || !limiter->ring || !limiter->line) {
         rs_limiter_done(limiter);
         return -1;
     }
-    for (size_t i = 0; i < reach; i++)
-        limiter->ring[i] = 1.0;
+    for (size_t i = 0; i < ahead; i++)
+        limiter->ring[i] = 1.0f;
     return 0;
 }
 
@@ -40,130 +52,114 @@ void rs_limiter_done(rs_limiter *limiter)
     *limiter = (rs_limiter){0};
 }
 
-float *rs_limiter_input(rs_limiter *limiter)
+static uint32_t queue_slot(const rs_limiter *limiter, uint32_t place)
 {
-    return limiter->line + 2 * (limiter->reach - 1);
+    const uint32_t at = limiter->first + place;
+    return at < limiter->sight ? at : at - limiter->sight;
 }
 
-/* The largest magnitude. Bits of non-negative floats are ordered like the floats, infinity above
- * all numbers and NaN above infinity: so NaN is noticed, where a comparison of floats would pass
- * it by, and compilers may compare several at once. */
-static float magnitude(const float *x, size_t n)
+/* Takes one more group's need into the queue; returns the smallest that is in sight. */
+static float smallest_need(rs_limiter *limiter, float need)
 {
-    int32_t top = 0;
-    for (size_t i = 0; i < n; i++) {
-        int32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        bits &= INT32_MAX;
-        top = bits > top ? bits : top;
-    }
-    float result;
-    memcpy(&result, &top, sizeof result);
-    return result;
-}
-
-static float mean_of_squares(const float *x, size_t n)
-{
-    float lane[LANES] = {0};
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t l = 0; l < LANES; l++)
-            lane[l] += x[i + l] * x[i + l];
-    double sum = 0.0;
-    for (size_t l = 0; l < LANES; l++)
-        sum += lane[l];
-    for (; i < n; i++)
-        sum += x[i] * x[i];
-    return (float)(sum / (double)n);
-}
-
-static float clip(float x, float ceiling)
-{
-    if (x >= -ceiling && x <= ceiling)
-        return x;
-    return x > ceiling ? ceiling : x < -ceiling ? -ceiling : 0.0f;
-}
-
-static size_t queue_slot(const rs_limiter *limiter, size_t place)
-{
-    const size_t at = limiter->first + place;
-    return at < limiter->reach ? at : at - limiter->reach;
-}
-
-/* Takes one more frame's need into the queue; returns the smallest that is in sight. */
-static double smallest_need(rs_limiter *limiter, double need)
-{
-    if (limiter->count && limiter->seen[limiter->first] + limiter->reach <= limiter->now) {
+    if (limiter->count && limiter->now - limiter->seen[limiter->first] >= limiter->sight) {
         limiter->first = queue_slot(limiter, 1);
         limiter->count--;
     }
-    if (need < 1.0) {
+    if (need < 1.0f) {
         while (limiter->count && limiter->need[queue_slot(limiter, limiter->count - 1)] >= need)
             limiter->count--;
-        const size_t last = queue_slot(limiter, limiter->count++);
+        const uint32_t last = queue_slot(limiter, limiter->count++);
         limiter->seen[last] = limiter->now;
         limiter->need[last] = need;
     }
-    return limiter->count ? limiter->need[limiter->first] : 1.0;
+    return limiter->count ? limiter->need[limiter->first] : 1.0f;
 }
 
-/* The gain for the frame that leaves now. */
-static double glide(rs_limiter *limiter, double need)
+/* The gain at the end of the group that leaves now. */
+static float glide(rs_limiter *limiter, float need)
 {
-    const double target = smallest_need(limiter, need);
+    const float target = smallest_need(limiter, need);
     limiter->now++;
     if (target < limiter->held)
         limiter->held = target;
     else
         limiter->held += (target - limiter->held) * limiter->recovery;
-    if (limiter->held > 1.0 - NEAR_ONE && target == 1.0)
-        limiter->held = 1.0;
-    if (limiter->held < 1.0)
+    if (limiter->held > 1.0f - NEAR_ONE && target == 1.0f)
+        limiter->held = 1.0f;
+    if (limiter->held < 1.0f)
         limiter->untouched = 0;
-    else if (limiter->untouched < limiter->reach)
+    else if (limiter->untouched < limiter->sight)
         limiter->untouched++;
 
-    limiter->sum += limiter->held - limiter->ring[limiter->slot];
+    limiter->sum += (double)limiter->held - (double)limiter->ring[limiter->slot];
     limiter->ring[limiter->slot] = limiter->held;
-    if (++limiter->slot == limiter->reach) {
+    if (++limiter->slot == limiter->ahead) {
         /* Afresh at every turn, so that rounding cannot pile up over a night. */
         limiter->slot = 0;
         limiter->sum = 0.0;
-        for (size_t i = 0; i < limiter->reach; i++)
-            limiter->sum += limiter->ring[i];
+        for (uint32_t i = 0; i < limiter->ahead; i++)
+            limiter->sum += (double)limiter->ring[i];
     }
-    return limiter->sum / (double)limiter->reach;
+    return (float)(limiter->sum / limiter->ahead);
 }
 
-static void work(rs_limiter *limiter, size_t frames, float ceiling, float *out)
+/* Replaces each group's true peaks by the gains of its four frames as the group leaves. */
+static void gains(rs_limiter *limiter, size_t frames, float ceiling, float *top)
 {
-    const float *leaving = limiter->line;
-    const float *coming = rs_limiter_input(limiter);
-    for (size_t k = 0; k < frames; k++) {
-        const float left = fabsf(coming[2 * k]), right = fabsf(coming[2 * k + 1]);
-        const float top = left > right ? left : right;
-        const double gain = glide(limiter, top > ceiling ? (double)ceiling / top : 1.0);
-        out[2 * k] = clip((float)(leaving[2 * k] * gain), ceiling);
-        out[2 * k + 1] = clip((float)(leaving[2 * k + 1] * gain), ceiling);
+    for (size_t k = 0; k < frames; k += RS_GROUP) {
+        const float peak = rs_magnitude(top + k, RS_GROUP);
+        /* NaN and infinity are not at or below any ceiling, and nothing of them may be heard. */
+        const float need = peak <= ceiling ? 1.0f : isfinite(peak) ? ceiling / peak : 0.0f;
+        const float from = limiter->gain;
+        limiter->gain = glide(limiter, need);
+        const float rise = (limiter->gain - from) / RS_GROUP;
+        for (int i = 0; i < RS_GROUP; i++)
+            top[k + (size_t)i] = from + rise * (float)(i + 1);
     }
 }
 
-void rs_limiter_run(rs_limiter *limiter, size_t frames, float ceiling, float *out, float *peak,
-                    float *mean_square)
+RS_CLONES static void turn_down(size_t frames, float ceiling, const float *restrict gain, float *restrict x)
+{
+    for (size_t k = 0; k < frames; k++) {
+        float y = x[k] * gain[k];
+        y = y > ceiling ? ceiling : y;
+        y = y < -ceiling ? -ceiling : y;
+        x[k] = y == y ? y : 0.0f;
+    }
+}
+
+RS_CLONES static float highest(const float *x, size_t n)
+{
+    return rs_magnitude(x, n);
+}
+
+void rs_limiter_run(rs_limiter *limiter, const rs_true_peak *filter, size_t frames, float ceiling, float *side,
+                    size_t pitch, float *scratch)
 {
     if (!(ceiling >= 0.0f))
         ceiling = 0.0f;
-    float *line = limiter->line;
-    const size_t delay = limiter->reach - 1;
-    const int resting = limiter->untouched == limiter->reach;
-    if (resting && magnitude(line, 2 * (delay + frames)) <= ceiling) {
-        limiter->now = 0;
-        limiter->sum = (double)limiter->reach;
-        memcpy(out, line, 2 * frames * sizeof *out);
-    } else {
-        work(limiter, frames, ceiling, out);
+    const size_t delay = RS_GROUP * (limiter->ahead + RS_MARGIN) + LATE;
+    float *left = side, *right = side + pitch;
+    memcpy(left, limiter->line, delay * sizeof *left);
+    memcpy(right, limiter->line + delay, delay * sizeof *right);
+
+    const float top_left = highest(left, delay + frames), top_right = highest(right, delay + frames);
+    const float top = top_left > top_right ? top_left : top_right;
+    int resting = limiter->untouched == limiter->sight;
+    if (!(resting && top_left <= ceiling && top_right <= ceiling && top * filter->bound <= ceiling)) {
+        rs_true_peak_run(filter, frames, left + delay - LATE, right + delay - LATE, scratch);
+        /* What leaves has passed the same test, but perhaps under a higher ceiling. */
+        resting = resting && top_left <= ceiling && top_right <= ceiling && highest(scratch, frames) <= ceiling;
+        if (!resting)
+            gains(limiter, frames, ceiling, scratch);
     }
-    memmove(line, line + 2 * frames, 2 * delay * sizeof *line);
-    *peak = magnitude(out, 2 * frames);
-    *mean_square = mean_of_squares(out, 2 * frames);
+    memcpy(limiter->line, left + frames, delay * sizeof *left);
+    memcpy(limiter->line + delay, right + frames, delay * sizeof *right);
+    if (resting) {
+        limiter->now = 0;
+        limiter->sum = limiter->ahead;
+    } else {
+        turn_down(frames, ceiling, scratch, left);
+        turn_down(frames, ceiling, scratch, right);
+    }
 }
