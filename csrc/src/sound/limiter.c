@@ -16,106 +16,110 @@ static const float NEAR_ONE = 1e-5f;
 /* The frames at a block's end whose gaps are known only with the next block. */
 enum { LATE = RS_PEAK_REACH };
 
+static size_t groups_ahead(size_t lookahead)
+{
+    return lookahead < RS_GROUP ? 1 : lookahead / RS_GROUP;
+}
+
 size_t rs_limiter_delay(size_t lookahead)
 {
-    const size_t ahead = lookahead / RS_GROUP;
-    return RS_GROUP * ((ahead ? ahead : 1) + RS_MARGIN) + LATE;
+    return RS_GROUP * (groups_ahead(lookahead) + RS_MARGIN) + LATE;
+}
+
+size_t rs_limiter_scratch(size_t lookahead, size_t frames)
+{
+    const size_t ahead = groups_ahead(lookahead), groups = frames / RS_GROUP;
+    return frames + (ahead + 2 * RS_MARGIN + groups) + (ahead + groups);
 }
 
 int rs_limiter_init(rs_limiter *limiter, size_t lookahead, double release_frames)
 {
-    const size_t delay = rs_limiter_delay(lookahead);
-    const uint32_t ahead = lookahead < RS_GROUP ? 1 : (uint32_t)(lookahead / RS_GROUP);
-    const uint32_t sight = ahead + 2 * RS_MARGIN + 1;
-    *limiter = (rs_limiter){.ahead = ahead, .sight = sight, .untouched = sight, .held = 1.0f, .gain = 1.0f};
+    const size_t ahead = groups_ahead(lookahead), sight = ahead + 2 * RS_MARGIN + 1;
+    *limiter = (rs_limiter){.ahead = ahead, .sight = sight, .gain = 1.0f, .resting = 1};
     limiter->recovery = release_frames > 0.0 ? (float)-expm1(-RS_GROUP / release_frames) : 1.0f;
-    limiter->sum = ahead;
-    limiter->seen = calloc(sight, sizeof *limiter->seen);
-    limiter->need = calloc(sight, sizeof *limiter->need);
-    limiter->ring = calloc(ahead, sizeof *limiter->ring);
-    limiter->line = calloc(2 * delay, sizeof *limiter->line);
-    if (!limiter->seen || !limiter->need || !limiter->ring || !limiter->line) {
+    limiter->need = calloc(sight - 1, sizeof *limiter->need);
+    limiter->held = calloc(ahead, sizeof *limiter->held);
+    limiter->line = calloc(2 * rs_limiter_delay(lookahead), sizeof *limiter->line);
+    if (!limiter->need || !limiter->held || !limiter->line) {
         rs_limiter_done(limiter);
         return -1;
     }
+    for (size_t i = 0; i < sight - 1; i++)
+        limiter->need[i] = 1.0f;
     for (size_t i = 0; i < ahead; i++)
-        limiter->ring[i] = 1.0f;
+        limiter->held[i] = 1.0f;
     return 0;
 }
 
 void rs_limiter_done(rs_limiter *limiter)
 {
-    free(limiter->seen);
     free(limiter->need);
-    free(limiter->ring);
+    free(limiter->held);
     free(limiter->line);
     *limiter = (rs_limiter){0};
 }
 
-static uint32_t queue_slot(const rs_limiter *limiter, uint32_t place)
+/* need [groups]: what each group of true peaks needs. NaN and infinity are not at or below any ceiling, and nothing
+ * of them may be heard. */
+RS_INLINE void needs(size_t groups, float ceiling, const float *top, float *need)
 {
-    const uint32_t at = limiter->first + place;
-    return at < limiter->sight ? at : at - limiter->sight;
+    for (size_t g = 0; g < groups; g++) {
+        const float peak = rs_magnitude(top + g * RS_GROUP, RS_GROUP);
+        need[g] = peak <= ceiling ? 1.0f : isfinite(peak) ? ceiling / peak : 0.0f;
+    }
 }
 
-/* Takes one more group's need into the queue; returns the smallest that is in sight. */
-static float smallest_need(rs_limiter *limiter, float need)
+/* need[g] becomes the smallest of need[g] .. need[g + sight - 1], for `groups` groups. The smallest of 2 neighbours is
+ * that of both, of 4 that of two such pairs, and so on; the last step overlaps. */
+RS_INLINE void smallest(size_t groups, size_t sight, float *need)
 {
-    if (limiter->count && limiter->now - limiter->seen[limiter->first] >= limiter->sight) {
-        limiter->first = queue_slot(limiter, 1);
-        limiter->count--;
-    }
-    if (need < 1.0f) {
-        while (limiter->count && limiter->need[queue_slot(limiter, limiter->count - 1)] >= need)
-            limiter->count--;
-        const uint32_t last = queue_slot(limiter, limiter->count++);
-        limiter->seen[last] = limiter->now;
-        limiter->need[last] = need;
-    }
-    return limiter->count ? limiter->need[limiter->first] : 1.0f;
+    size_t width = 1;
+    for (; 2 * width <= sight; width *= 2)
+        for (size_t g = 0; g < groups + sight - 2 * width; g++)
+            need[g] = need[g + width] < need[g] ? need[g + width] : need[g];
+    for (size_t g = 0; g < groups; g++)
+        need[g] = need[g + sight - width] < need[g] ? need[g + sight - width] : need[g];
 }
 
-/* The gain at the end of the group that leaves now. */
-static float glide(rs_limiter *limiter, float need)
+/* Replaces each group's true peaks by the gains of the four frames of the group that leaves as it comes. */
+RS_CLONES static void gains(rs_limiter *limiter, size_t frames, float ceiling, float *restrict top,
+                            float *restrict need, float *restrict held)
 {
-    const float target = smallest_need(limiter, need);
-    limiter->now++;
-    if (target < limiter->held)
-        limiter->held = target;
-    else
-        limiter->held += (target - limiter->held) * limiter->recovery;
-    if (limiter->held > 1.0f - NEAR_ONE && target == 1.0f)
-        limiter->held = 1.0f;
-    if (limiter->held < 1.0f)
-        limiter->untouched = 0;
-    else if (limiter->untouched < limiter->sight)
-        limiter->untouched++;
+    const size_t groups = frames / RS_GROUP, ahead = limiter->ahead, before = limiter->sight - 1;
+    memcpy(need, limiter->need, before * sizeof *need);
+    needs(groups, ceiling, top, need + before);
+    memcpy(limiter->need, need + groups, before * sizeof *need);
+    smallest(groups, limiter->sight, need);
 
-    limiter->sum += (double)limiter->held - (double)limiter->ring[limiter->slot];
-    limiter->ring[limiter->slot] = limiter->held;
-    if (++limiter->slot == limiter->ahead) {
-        /* Afresh at every turn, so that rounding cannot pile up over a night. */
-        limiter->slot = 0;
-        limiter->sum = 0.0;
-        for (uint32_t i = 0; i < limiter->ahead; i++)
-            limiter->sum += (double)limiter->ring[i];
+    memcpy(held, limiter->held, ahead * sizeof *held);
+    const float recovery = limiter->recovery;
+    float now = held[ahead - 1];
+    for (size_t g = 0; g < groups; g++) {
+        const float target = need[g], recovered = now + (target - now) * recovery;
+        now = target < recovered ? target : recovered;
+        now = target == 1.0f && now > 1.0f - NEAR_ONE ? 1.0f : now;
+        held[ahead + g] = now;
     }
-    return (float)(limiter->sum / limiter->ahead);
-}
+    memcpy(limiter->held, held + groups, ahead * sizeof *held);
 
-/* Replaces each group's true peaks by the gains of its four frames as the group leaves. */
-static void gains(rs_limiter *limiter, size_t frames, float ceiling, float *top)
-{
-    for (size_t k = 0; k < frames; k += RS_GROUP) {
-        const float peak = rs_magnitude(top + k, RS_GROUP);
-        /* NaN and infinity are not at or below any ceiling, and nothing of them may be heard. */
-        const float need = peak <= ceiling ? 1.0f : isfinite(peak) ? ceiling / peak : 0.0f;
-        const float from = limiter->gain;
-        limiter->gain = glide(limiter, need);
-        const float rise = (limiter->gain - from) / RS_GROUP;
+    double sum = 0.0;
+    for (size_t i = 0; i < ahead; i++)
+        sum += (double)held[i];
+    const double share = 1.0 / (double)ahead;
+    float gain = limiter->gain;
+    for (size_t g = 0; g < groups; g++) {
+        sum += (double)held[ahead + g] - (double)held[g];
+        const float from = gain;
+        gain = (float)(sum * share);
+        const float rise = (gain - from) / RS_GROUP;
         for (int i = 0; i < RS_GROUP; i++)
-            top[k + (size_t)i] = from + rise * (float)(i + 1);
+            top[g * RS_GROUP + (size_t)i] = from + rise * (float)(i + 1);
     }
+    int resting = 1;
+    for (size_t i = 0; i < ahead; i++)
+        resting &= held[groups + i] == 1.0f;
+    limiter->gain = resting ? 1.0f : gain;
+    limiter->resting = resting;
 }
 
 RS_CLONES static void turn_down(size_t frames, float ceiling, const float *restrict gain, float *restrict x)
@@ -144,21 +148,19 @@ void rs_limiter_run(rs_limiter *limiter, const rs_true_peak *filter, size_t fram
     memcpy(right, limiter->line + delay, delay * sizeof *right);
 
     const float top_left = highest(left, delay + frames), top_right = highest(right, delay + frames);
-    const float top = top_left > top_right ? top_left : top_right;
-    int resting = limiter->untouched == limiter->sight;
-    if (!(resting && top_left <= ceiling && top_right <= ceiling && top * filter->bound <= ceiling)) {
+    /* What leaves had a true peak below the ceiling when it came; the ceiling may have fallen. */
+    int untouched = limiter->resting && top_left <= ceiling && top_right <= ceiling;
+    if (!(untouched && top_left * filter->bound <= ceiling && top_right * filter->bound <= ceiling)) {
         rs_true_peak_run(filter, frames, left + delay - LATE, right + delay - LATE, scratch);
-        /* What leaves has passed the same test, but perhaps under a higher ceiling. */
-        resting = resting && top_left <= ceiling && top_right <= ceiling && highest(scratch, frames) <= ceiling;
-        if (!resting)
-            gains(limiter, frames, ceiling, scratch);
+        untouched = untouched && highest(scratch, frames) <= ceiling;
+        if (!untouched) {
+            float *need = scratch + frames, *held = need + limiter->sight - 1 + frames / RS_GROUP;
+            gains(limiter, frames, ceiling, scratch, need, held);
+        }
     }
     memcpy(limiter->line, left + frames, delay * sizeof *left);
     memcpy(limiter->line + delay, right + frames, delay * sizeof *right);
-    if (resting) {
-        limiter->now = 0;
-        limiter->sum = limiter->ahead;
-    } else {
+    if (!untouched) {
         turn_down(frames, ceiling, scratch, left);
         turn_down(frames, ceiling, scratch, right);
     }

@@ -16,7 +16,6 @@
 #define DREAMPODS_LIMITER_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "true_peak.h"
 
@@ -24,31 +23,28 @@
 #define RS_MARGIN 2     /* groups on either side of a peak */
 
 typedef struct {
-    uint32_t ahead;         /* groups over which the gain glides */
-    uint32_t sight;         /* groups in which a need is in force */
-    uint32_t first, count;  /* of the queue below */
-    uint32_t now;           /* groups since the limiter was last at rest */
-    uint32_t slot;          /* in the ring */
-    uint32_t untouched;     /* groups for which the held gain has been 1; at rest from `sight` on */
-    float held, gain, recovery; /* recovery: share of the way back to 1 made in a group */
-    double sum;             /* of the ring */
-    /* Needs below 1 that are still in sight, smallest first (a later, larger need cannot matter before the smaller
-     * ones before it are out of sight; an earlier, larger one never). */
-    uint32_t *seen;         /* [sight] */
-    float *need;            /* [sight] */
-    float *ring;            /* [ahead] held gains */
+    size_t ahead;           /* groups over which the gain glides */
+    size_t sight;           /* groups in which a need is in force */
+    float recovery;         /* share of the way back to 1 made in a group */
+    float gain;             /* at the end of the last group that left */
+    int resting;            /* all gains in reach are 1 */
+    float *need;            /* [sight - 1]: of the last groups that came */
+    float *held;            /* [ahead]: the smallest needs in sight, as held, of the same */
     float *line;            /* [2, delay]: the sides' last frames */
 } rs_limiter;
 
 /* Frames from input to output. */
 size_t rs_limiter_delay(size_t lookahead);
 
-/* lookahead in frames, below 2^30; 0, or -1 if memory is short. */
+/* Floats that rs_limiter_run needs to think. */
+size_t rs_limiter_scratch(size_t lookahead, size_t frames);
+
+/* lookahead in frames; 0, or -1 if memory is short. */
 int rs_limiter_init(rs_limiter *limiter, size_t lookahead, double release_frames);
 void rs_limiter_done(rs_limiter *limiter);
 
 /* side [2, pitch]: from frame rs_limiter_delay on a block of `frames` (a multiple of RS_LANES); what is before is
- * the limiter's to fill, and afterwards the limited sound stands in the first `frames`. scratch [frames]. */
+ * the limiter's to fill, and afterwards the limited sound stands in the first `frames`. */
 void rs_limiter_run(rs_limiter *limiter, const rs_true_peak *filter, size_t frames, float ceiling, float *side,
                     size_t pitch, float *scratch);
 

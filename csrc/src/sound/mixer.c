@@ -48,7 +48,8 @@ struct rs_mixer {
     float *bed;             /* [2, frames]: the collective as it came */
     float *bus;             /* [channels, frames] */
     float *own, *sent, *rest;   /* [2, frames] of the pod at work */
-    float *scratch, *silence;   /* [frames] */
+    float *silence;         /* [frames] */
+    float *scratch;         /* the limiters' */
     float *side;            /* [TOGETHER, 2, pitch]: what the limiters work on */
 };
 
@@ -65,10 +66,11 @@ static float *cut(float **memory, size_t floats)
     return here;
 }
 
-static int cut_memory(rs_mixer *mixer)
+static int cut_memory(rs_mixer *mixer, size_t lookahead)
 {
-    const size_t frames = mixer->frames;
-    const size_t floats = (12 + mixer->channels) * rounded_up(frames) + TOGETHER * 2 * mixer->pitch;
+    const size_t frames = mixer->frames, scratch = rs_limiter_scratch(lookahead, frames);
+    const size_t floats = (10 + mixer->channels) * rounded_up(frames) + rounded_up(scratch)
+                          + TOGETHER * 2 * mixer->pitch;
     mixer->memory = aligned_alloc(ALIGNMENT, rounded_up(floats) * sizeof(float));
     if (mixer->memory == NULL)
         return -1;
@@ -80,8 +82,8 @@ static int cut_memory(rs_mixer *mixer)
     mixer->own = cut(&memory, 2 * frames);
     mixer->sent = cut(&memory, 2 * frames);
     mixer->rest = cut(&memory, 2 * frames);
-    mixer->scratch = cut(&memory, frames);
     mixer->silence = cut(&memory, frames);
+    mixer->scratch = cut(&memory, scratch);
     mixer->side = cut(&memory, TOGETHER * 2 * mixer->pitch);
     for (size_t k = 0; k < frames; k++)
         mixer->ramp[k] = (float)(k + 1) / (float)frames;
@@ -114,7 +116,7 @@ rs_mixer *rs_mixer_new(size_t pods, size_t frames, size_t channels, double rate_
     mixer->limiter = calloc(pods + 1, sizeof *mixer->limiter);
     mixer->state = calloc(pods, sizeof *mixer->state);
     mixer->weighted = calloc(groups, RS_SECTIONS * 2 * RS_LANES * sizeof *mixer->weighted);
-    int complete = mixer->limiter && mixer->state && mixer->weighted && cut_memory(mixer) == 0;
+    int complete = mixer->limiter && mixer->state && mixer->weighted && cut_memory(mixer, (size_t)lookahead) == 0;
     for (size_t i = 0; complete && i <= pods; i++)
         complete = rs_limiter_init(&mixer->limiter[i], (size_t)lookahead, release_s * rate_hz) == 0;
     if (!complete) {

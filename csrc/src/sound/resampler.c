@@ -218,32 +218,45 @@ RS_INLINE uint32_t scattered(uint32_t x)
     return x ^ x >> 16;
 }
 
-/* y [channels, pitch] to pcm [frames, channels], with TPDF dither: the difference of two even 16-bit numbers, -1 to 1
- * step of the output, makes the rounding error noise whose power does not depend on the sound. What is exactly 0 is
- * left alone. The noise follows from the seed, and from which frame of the output it is. */
-RS_INLINE void round_side(uint32_t seed, uint32_t index, size_t frames, size_t channels, const float *restrict y,
-                          int16_t *restrict pcm)
+/* TPDF dither, the difference of two even 16-bit numbers, -1 to 1 step of the output: it makes the rounding error
+ * noise whose power does not depend on the sound. What is exactly 0 is left alone, and what is no number becomes 0.
+ * Choices are made among bits, where they need no branch: see rs_magnitude for their order. */
+RS_INLINE int16_t rounded(float y, uint32_t noise)
 {
-    for (size_t k = 0; k < frames; k++) {
-        const uint32_t bits = scattered((index + (uint32_t)k) * 0x9E3779B1u ^ seed);
-        const float dither = (float)((int32_t)(bits & 0xFFFF) - (int32_t)(bits >> 16)) * (1.0f / 65536.0f);
-        float x = y[k] * 32767.0f;
-        x += y[k] != 0.0f ? dither : 0.0f;
-        x = x > -32767.0f ? x : y[k] == y[k] ? -32767.0f : 0.0f;
-        x = x < 32767.0f ? x : 32767.0f;
-        pcm[k * channels] = (int16_t)(int32_t)(x + (x < 0.0f ? -0.5f : 0.5f));
-    }
+    const int32_t infinite = 0x7F800000, most = 0x46FFFE00;    /* infinity, and 32767 */
+    int32_t bits;
+    memcpy(&bits, &y, sizeof bits);
+    const int32_t size = bits & INT32_MAX;
+    const int32_t heard = -(size > 0) & -(size <= infinite);   /* all bits or none */
+    const int32_t steps = ((int32_t)(noise & 0xFFFF) - (int32_t)(noise >> 16)) & heard;
+    const float x = y * 32767.0f + (float)steps * (1.0f / 65536.0f);
+    memcpy(&bits, &x, sizeof bits);
+    const int32_t sign = bits >> 31;
+    int32_t magnitude = bits & INT32_MAX & heard;
+    magnitude = magnitude > most ? most : magnitude;
+    float positive;
+    memcpy(&positive, &magnitude, sizeof positive);
+    const int32_t whole = (int32_t)(positive + 0.5f);
+    return (int16_t)((whole ^ sign) - sign);
 }
 
-RS_CLONES static void round_all(uint32_t seed, int64_t index, size_t frames, size_t channels, const float *y,
-                                size_t pitch, int16_t *pcm)
+/* y [channels, pitch] to pcm [frames, channels]; frame 0 is frame `index` of the whole output, from which, and from
+ * the seed, its dither follows. */
+RS_CLONES static void round_all(uint32_t seed, int64_t index, size_t frames, size_t channels, const float *restrict y,
+                                size_t pitch, int16_t *restrict pcm)
 {
-    const uint32_t life = scattered(seed + (uint32_t)((uint64_t)index >> 32) * 0x9E3779B1u);
+    const uint32_t left = scattered(seed + (uint32_t)((uint64_t)index >> 32) * 0x9E3779B1u);
+    const uint32_t right = scattered(left + 1), first = (uint32_t)index;
     if (channels == 1) {
-        round_side(life, (uint32_t)index, frames, 1, y, pcm);
-    } else {
-        round_side(life, (uint32_t)index, frames, 2, y, pcm);
-        round_side(scattered(life + 1), (uint32_t)index, frames, 2, y + pitch, pcm + 1);
+        for (size_t k = 0; k < frames; k++)
+            pcm[k] = rounded(y[k], scattered((first + (uint32_t)k) * 0x9E3779B1u ^ left));
+        return;
+    }
+    const float *restrict other = y + pitch;
+    for (size_t k = 0; k < frames; k++) {
+        const uint32_t place = (first + (uint32_t)k) * 0x9E3779B1u;
+        pcm[2 * k] = rounded(y[k], scattered(place ^ left));
+        pcm[2 * k + 1] = rounded(other[k], scattered(place ^ right));
     }
 }
 
