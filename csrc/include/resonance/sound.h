@@ -33,10 +33,14 @@ void rs_ambisonic_decode(double facing, float *decode);
  *
  * The own share. room_i is 1, unless the rest would be too loud beside the own sound. Levels are mean squares over
  * both sides, after the gains and before room:
- *     own   = the largest of this block, of about 0.4 s and of about 3 s (exponential means)
- *     rest  = the larger of this block and of about 0.4 s
- * If own > 1e-6 (it is not silent) and own < floor^2 rest, room_i falls to sqrt(own / rest) / floor by the end of the
- * block. It comes back to 1 with a time constant of 1 s. The limiter turns both down alike.
+ *     own    the larger of this block's and of the last 0.4 s'; what it was falls no faster than exp(-t / 3 s), so that
+ *            a pause between words does not count
+ *     rest   the larger of this block's and of the last 0.4 s'
+ * (0.4 s is the window of momentary loudness; whole blocks, rounded up.) If the own sound of the last 0.4 s is above
+ * 1e-6, -57 dB of a full-scale sine, and not silent, room_i is at most sqrt(0.875 own / rest) / floor at the end of the
+ * block; 0.875 is by how much own may fall in 0.4 s. It comes back to 1 with a time constant of 1 s. So the rest's
+ * mean over any 0.4 s stays below own / floor^2, but for what the first block of a jump brings before the gain is
+ * down. The limiter turns both down alike.
  *
  * Every mix passes a look-ahead limiter that glides down before a peak arrives, counting what rises between samples
  * (ITU-R BS.1770-4, Annex 2, at 8 positions a frame); the bus passes one with ceiling 1.0. Everything leaves
@@ -79,7 +83,8 @@ void rs_mixer_process(rs_mixer *mixer, const float *own, const float *collective
 /* ---- meter: how loud a sound is to an ear ------------------------------------------------------
  *
  * Sums of squares of the weighted sound over both sides. Energies add: over blocks, over hosts, over days.
- *     A   IEC 61672-1; at 32 kHz within 0.4 dB of its table from 20 Hz to 12.5 kHz
+ *     A   IEC 61672-1; at 32 kHz within 0.4 dB of its table from 20 Hz to 10 kHz and 0.7 dB at 12.5 kHz, where
+ *         class 1 allows +2 and -5
  *     K   ITU-R BS.1770-4
  */
 typedef struct rs_meter rs_meter;

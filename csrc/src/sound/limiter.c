@@ -11,7 +11,7 @@ RS_FUSED
 #include "lanes.h"
 
 /* A held gain this near to 1 is 1: a step of -100 dB, and the limiter comes to rest. */
-static const float NEAR_ONE = 1e-5f;
+static const double NEAR_ONE = 1e-5;
 
 /* The frames at a block's end whose gaps are known only with the next block. */
 enum { LATE = RS_PEAK_REACH };
@@ -35,8 +35,8 @@ size_t rs_limiter_scratch(size_t lookahead, size_t frames)
 int rs_limiter_init(rs_limiter *limiter, size_t lookahead, double release_frames)
 {
     const size_t ahead = groups_ahead(lookahead), sight = ahead + 2 * RS_MARGIN + 1;
-    *limiter = (rs_limiter){.ahead = ahead, .sight = sight, .gain = 1.0f, .resting = 1};
-    limiter->recovery = release_frames > 0.0 ? (float)-expm1(-RS_GROUP / release_frames) : 1.0f;
+    *limiter = (rs_limiter){.ahead = ahead, .sight = sight, .now = 1.0, .gain = 1.0f, .resting = 1};
+    limiter->recovery = release_frames > 0.0 ? -expm1(-RS_GROUP / release_frames) : 1.0;
     limiter->need = calloc(sight - 1, sizeof *limiter->need);
     limiter->held = calloc(ahead, sizeof *limiter->held);
     limiter->line = calloc(2 * rs_limiter_delay(lookahead), sizeof *limiter->line);
@@ -92,14 +92,15 @@ RS_CLONES static void gains(rs_limiter *limiter, size_t frames, float ceiling, f
     smallest(groups, limiter->sight, need);
 
     memcpy(held, limiter->held, ahead * sizeof *held);
-    const float recovery = limiter->recovery;
-    float now = held[ahead - 1];
+    const double recovery = limiter->recovery;
+    double now = limiter->now;
     for (size_t g = 0; g < groups; g++) {
-        const float target = need[g], recovered = now + (target - now) * recovery;
+        const double target = (double)need[g], recovered = now + (target - now) * recovery;
         now = target < recovered ? target : recovered;
-        now = target == 1.0f && now > 1.0f - NEAR_ONE ? 1.0f : now;
-        held[ahead + g] = now;
+        now = target == 1.0 && now > 1.0 - NEAR_ONE ? 1.0 : now;
+        held[ahead + g] = (float)now;
     }
+    limiter->now = now;
     memcpy(limiter->held, held + groups, ahead * sizeof *held);
 
     double sum = 0.0;

@@ -25,7 +25,8 @@
 typedef struct {
     size_t ahead;           /* groups over which the gain glides */
     size_t sight;           /* groups in which a need is in force */
-    float recovery;         /* share of the way back to 1 made in a group */
+    double recovery;        /* share of the way back to 1 made in a group: too small for a float */
+    double now;             /* the last of `held` */
     float gain;             /* at the end of the last group that left */
     int resting;            /* all gains in reach are 1 */
     float *need;            /* [sight - 1]: of the last groups that came */

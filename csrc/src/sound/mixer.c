@@ -2,6 +2,7 @@
 #include "simd.h"
 RS_FUSED
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,9 @@ enum {
     ALIGNMENT = 64,             /* bytes of a cache line */
 };
 
-/* The rule that keeps an own sound above its floor: time constants of the levels it compares, and of its way back. */
-static const double OWN_LONG_S = 3.0, MOMENT_S = 0.4, RECOVERY_S = 1.0;
+/* The rule that keeps an own sound above its floor: the window of the levels that it compares, that of momentary
+ * loudness; the time constants with which the own level falls, and the collective comes back. */
+static const double MOMENT_S = 0.4, MEMORY_S = 3.0, RECOVERY_S = 1.0;
 /* An own sound below this mean square, -57 dB of a full-scale sine, is silent, and needs no room. */
 static const double OWN_SILENT = 1e-6;
 
@@ -30,13 +32,17 @@ typedef struct {
 
 typedef struct {
     pod_gains from, to;         /* of the block before; of the block to come */
-    double own_long, own_moment, rest_moment;   /* mean squares as heard, without the rule */
     float room;                 /* gain of the collective by the rule */
+    double own_level;           /* by which the rule goes */
+    float *own, *rest;          /* [moment]: mean squares of the last blocks as heard, without the rule */
 } pod_state;
 
 struct rs_mixer {
     size_t pods, frames, channels, delay, pitch;
-    double own_long, moment, recovery;  /* shares of a step that are made in a block */
+    size_t moment;              /* blocks */
+    size_t now;                 /* blocks so far */
+    double kept, recovery;    /* what is left of a level after a block; share of the way back made in a block */
+    float *history;             /* [pods, 2, moment] */
     rs_true_peak peaks;
     rs_weighting weighting;
     rs_limiter *limiter;    /* [pods + 1], the bus's own last */
@@ -107,8 +113,8 @@ rs_mixer *rs_mixer_new(size_t pods, size_t frames, size_t channels, double rate_
     mixer->delay = rs_limiter_delay((size_t)lookahead);
     mixer->pitch = rounded_up(mixer->delay + frames);
     const double block_s = (double)frames / rate_hz;
-    mixer->own_long = -expm1(-block_s / OWN_LONG_S);
-    mixer->moment = -expm1(-block_s / MOMENT_S);
+    mixer->kept = exp(-block_s / MEMORY_S);
+    mixer->moment = (size_t)ceil(MOMENT_S / block_s);
     mixer->recovery = -expm1(-block_s / RECOVERY_S);
     rs_true_peak_init(&mixer->peaks);
     rs_weighting_init(&mixer->weighting, 'A', rate_hz);
@@ -116,7 +122,9 @@ rs_mixer *rs_mixer_new(size_t pods, size_t frames, size_t channels, double rate_
     mixer->limiter = calloc(pods + 1, sizeof *mixer->limiter);
     mixer->state = calloc(pods, sizeof *mixer->state);
     mixer->weighted = calloc(groups, RS_SECTIONS * 2 * RS_LANES * sizeof *mixer->weighted);
-    int complete = mixer->limiter && mixer->state && mixer->weighted && cut_memory(mixer, (size_t)lookahead) == 0;
+    mixer->history = calloc(pods, 2 * mixer->moment * sizeof *mixer->history);
+    int complete = mixer->limiter && mixer->state && mixer->weighted && mixer->history
+                   && cut_memory(mixer, (size_t)lookahead) == 0;
     for (size_t i = 0; complete && i <= pods; i++)
         complete = rs_limiter_init(&mixer->limiter[i], (size_t)lookahead, release_s * rate_hz) == 0;
     if (!complete) {
@@ -126,6 +134,8 @@ rs_mixer *rs_mixer_new(size_t pods, size_t frames, size_t channels, double rate_
     for (size_t i = 0; i < pods; i++) {
         pod_state *state = &mixer->state[i];
         state->room = 1.0f;
+        state->own = mixer->history + 2 * i * mixer->moment;
+        state->rest = state->own + mixer->moment;
         for (size_t c = 0; channels == 2 && c < 2; c++)
             state->to.encode[c][c] = state->to.decode[c][c] = 1.0f;
         state->from = state->to;
@@ -142,6 +152,7 @@ void rs_mixer_free(rs_mixer *mixer)
     free(mixer->limiter);
     free(mixer->state);
     free(mixer->weighted);
+    free(mixer->history);
     free(mixer->memory);
     free(mixer);
 }
@@ -260,19 +271,34 @@ static void send(rs_mixer *mixer, size_t pod, const float *own, float gain)
                    mixer->bus + c * frames);
 }
 
+/* Mean of a history of `kept` blocks, the last of which is block `now`. */
+static double mean_of(const float *history, size_t kept, size_t now)
+{
+    const size_t blocks = now + 1 < kept ? now + 1 : kept;
+    double sum = 0.0;
+    for (size_t i = 0; i < blocks; i++)
+        sum += (double)history[i];
+    return sum / (double)blocks;
+}
+
 /* The collective's gain at the end of this block, so that it leaves room for the own sound. */
 static float room(const rs_mixer *mixer, pod_state *state, float floor, double own, double rest)
 {
-    own = isfinite(own) ? own : 0.0;
-    rest = isfinite(rest) ? rest : 0.0;
-    state->own_long += mixer->own_long * (own - state->own_long);
-    state->own_moment += mixer->moment * (own - state->own_moment);
-    state->rest_moment += mixer->moment * (rest - state->rest_moment);
-    const double own_level = fmax(own, fmax(state->own_moment, state->own_long));
-    const double loudest = fmax(rest, state->rest_moment) * (double)floor * (double)floor;
+    const size_t now = mixer->now, moment = mixer->moment;
+    own = own < (double)FLT_MAX ? own : 0.0;    /* also what is no number */
+    rest = rest < (double)FLT_MAX ? rest : 0.0;
+    state->own[now % moment] = (float)own;
+    state->rest[now % moment] = (float)rest;
+    const double own_moment = fmax(own, mean_of(state->own, moment, now));
+    const double rest_moment = fmax(rest, mean_of(state->rest, moment, now));
+    state->own_level = fmax(own_moment, state->own_level * mixer->kept);
     double target = 1.0;
-    if (own_level > OWN_SILENT && own_level < loudest)
-        target = sqrt(own_level / loudest);
+    if (floor > 0.0f && own_moment > OWN_SILENT) {
+        /* What the own level may have come to when the last of this block leaves the window. */
+        const double then = state->own_level * exp(-MOMENT_S / MEMORY_S);
+        const double allowed = then / ((double)floor * (double)floor);
+        target = allowed < rest_moment ? sqrt(allowed / rest_moment) : 1.0;
+    }
     const double recovered = (double)state->room + (1.0 - (double)state->room) * mixer->recovery;
     return (float)fmin(target, recovered);
 }
@@ -381,4 +407,5 @@ void rs_mixer_process(rs_mixer *mixer, const float *own, const float *collective
             levels[first + i].weighted_square = (float)((sum[2 * i] + sum[2 * i + 1]) / (double)block);
     }
     record(mixer, bus);
+    mixer->now++;
 }

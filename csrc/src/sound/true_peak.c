@@ -9,8 +9,9 @@ RS_FUSED
 #include "kaiser.h"
 #include "lanes.h"
 
-static const double KAISER_BETA = 6.0;
-static const double POSITIONS = 8.0;
+static const double KAISER_BETA = 4.0;  /* 45 dB */
+static const double CUTOFF = 1.04;      /* of the Nyquist frequency: rather too high a peak than too low a one */
+static const double POSITIONS = 8.0;    /* in a frame */
 
 void rs_true_peak_init(rs_true_peak *filter)
 {
@@ -21,8 +22,8 @@ void rs_true_peak_init(rs_true_peak *filter)
         const double at = (p + 1) / POSITIONS;
         double before[RS_PEAK_REACH], after[RS_PEAK_REACH], sum = 0.0, magnitudes = 0.0;
         for (int t = 0; t < RS_PEAK_REACH; t++) {
-            before[t] = rs_windowed_sinc(t + at, 1.0, RS_PEAK_REACH, KAISER_BETA);
-            after[t] = rs_windowed_sinc(t + 1 - at, 1.0, RS_PEAK_REACH, KAISER_BETA);
+            before[t] = rs_windowed_sinc(t + at, CUTOFF, RS_PEAK_REACH, KAISER_BETA);
+            after[t] = rs_windowed_sinc(t + 1 - at, CUTOFF, RS_PEAK_REACH, KAISER_BETA);
             sum += before[t] + after[t];
         }
         for (int t = 0; t < RS_PEAK_REACH; t++) {

@@ -4,7 +4,9 @@
  * Why this is an upper bound. A sound is read at 8 positions a frame by a windowed sinc of 16 taps (ITU-R BS.1770-4,
  * Annex 2, asks for at least 4 positions of 12). What is band-limited and stays below P at `rho` positions a frame
  * stays below P / cos(pi / (2 rho)) everywhere (Ehlich and Zeller's bound for entire functions): 0.17 dB more at 8,
- * and that is added. Left over is the error of a sinc with 16 taps, which grows above 0.85 of the Nyquist frequency.
+ * and that is added. Left over is the error of a sinc with 16 taps: it is flat to 0.8 of the Nyquist frequency, and
+ * above 0.85 lets images through, which makes steady tones look higher than they are, by up to 3 dB. Only what jumps
+ * (clicks, white noise at the full band) can rise above the bound, and in filters that pass the last tenth of the band.
  *
  * Taps that lie opposite each other about the middle of a gap are used as their sum and difference. Position p and
  * its mirror image 1 - p then are even + odd and even - odd, and the larger of both magnitudes is |even| + |odd|:

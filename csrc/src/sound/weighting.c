@@ -45,13 +45,17 @@ static void two_high_passes(double *b, double *a, double one_hz, double other_hz
 }
 
 /* Two first-order low-passes at a frequency near the Nyquist frequency. The bilinear transform would have a zero
- * there, 20 dB too low at 12.5 kHz of 32; so the zero is placed such that the magnitude is the analog filter's at 0
- * and at the Nyquist frequency. */
+ * there, 20 dB too low at 12.5 kHz of 32. So pole and zero are placed such that the magnitude is the analog filter's
+ * at 0, at the Nyquist frequency and at 5/8 of it. With u = tan^2(w / 2) and k = ((1 + p) / (1 - p))^2 the square of
+ * the magnitude is (1 + k m u) / (1 + k u), m being its value at the Nyquist frequency; that gives k, and k the pole. */
 static void two_low_passes(double *b, double *a, double hz, double rate_hz)
 {
-    const double p = exp(-2.0 * RS_PI * hz / rate_hz);
-    const double nyquist = 0.5 * rate_hz / hz;
-    const double sum = 1.0 - p, difference = (1.0 + p) / sqrt(1.0 + nyquist * nyquist);
+    const double nyquist = 0.5 * rate_hz / hz, middle = 0.625 * nyquist;
+    const double at_nyquist = 1.0 / (1.0 + nyquist * nyquist), at_middle = 1.0 / (1.0 + middle * middle);
+    const double u = tan(0.5 * RS_PI * 0.625) * tan(0.5 * RS_PI * 0.625);
+    const double root = sqrt((1.0 - at_middle) / (u * (at_middle - at_nyquist)));
+    const double p = (root - 1.0) / (root + 1.0);
+    const double sum = 1.0 - p, difference = (1.0 + p) * sqrt(at_nyquist);
     const double b0 = 0.5 * (sum + difference), b1 = 0.5 * (sum - difference);
     b[0] = b0 * b0;
     b[1] = 2.0 * b0 * b1;

@@ -26,8 +26,8 @@ _LEAST_RATE_HZ = int(lib.RS_METER_LEAST_HZ)
 class Meter:
     """Weighted energies of N stereo sounds, block after block.
 
-    weighting: "A" after IEC 61672-1, at 32 kHz within 0.4 dB of its table from 20 Hz to 12.5 kHz;
-    "K" after ITU-R BS.1770-4.
+    weighting: "A" after IEC 61672-1, at 32 kHz within 0.4 dB of its table from 20 Hz to 10 kHz, and
+    0.7 dB at 12.5 kHz (class 1 allows +2 and -5 there); "K" after ITU-R BS.1770-4.
     """
 
     def __init__(
