@@ -65,12 +65,18 @@ def test_ears_hear_what_is_on_their_side_and_nobody_is_fainter_for_lying_behind(
 def test_each_pod_hears_the_others_from_where_they_are() -> None:
     rng = np.random.default_rng(0)
     n = 9
-    azimuth, elevation, facing = rng.uniform(-3, 3, n), rng.uniform(-1, 1, n), rng.uniform(-3, 3, n)
+    azimuth, elevation, facing = (
+        rng.uniform(-3, 3, n),
+        rng.uniform(-1, 1, n),
+        rng.uniform(-3, 3, n),
+    )
     own = _noise(1, n, 20 * _FRAMES, 2)
     mixer = Mixer(n, _FRAMES, order=1)
     mixer.place(azimuth, elevation, facing)
     pods, bus = _steady(mixer, own, 0.7, 0.5, 0.3)
-    encoded = np.stack([own[i].astype(float) @ encode_matrix(azimuth[i], elevation[i]).T for i in range(n)])
+    encoded = np.stack(
+        [own[i].astype(float) @ encode_matrix(azimuth[i], elevation[i]).T for i in range(n)]
+    )
     for i in range(n):
         others = 0.3 * (encoded.sum(0) - encoded[i])
         expected = 0.7 * own[i] + 0.5 * others @ decode_matrix(facing[i]).T

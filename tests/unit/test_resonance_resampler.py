@@ -204,7 +204,9 @@ def test_noise_over_the_whole_band_is_what_the_filter_itself_would_read() -> Non
     step = 1 + 33e-6
     got = resampler.read(100.7, step, 5000)[:, 0] / 32767
     expected = _exact(x, 100.7 + step * np.arange(5000))
-    assert _db(got - expected, float(expected.std())) < -78  # dither and rounding: -96 dB of full scale
+    assert (
+        _db(got - expected, float(expected.std())) < -78
+    )  # dither and rounding: -96 dB of full scale
 
 
 def test_dither_is_a_steady_hiss_of_half_a_step() -> None:

@@ -78,7 +78,9 @@ def test_the_rest_recedes_to_the_floor(floor_db: float) -> None:
 def test_it_follows_the_rule_to_the_digit() -> None:
     rng = np.random.default_rng(2)
     steps = 10 ** rng.uniform(-2.5, 0, (60, 2))
-    own, rest = (np.repeat(steps[:, k], 5 * _FRAMES)[:, None] * _noise(3 + k, 6, 0.2) for k in (0, 1))
+    own, rest = (
+        np.repeat(steps[:, k], 5 * _FRAMES)[:, None] * _noise(3 + k, 6, 0.2) for k in (0, 1)
+    )
     free, ruled = _mix(own, rest, None), _mix(own, rest, -6)
     room = _rule(free[:, 0], free[:, 1], -6)
     ramp = np.arange(1, _FRAMES + 1) / _FRAMES
@@ -109,7 +111,9 @@ def test_the_collective_comes_back_in_a_second_or_so() -> None:
 _VOICES = ["en_jfk_1961.wav", "de_simplicissimus_a.wav", "en_austen_0870.wav"]
 
 
-@pytest.mark.skipif(not (DATA / "voice").is_dir(), reason=f"no voices in {DATA}; set DREAMPODS_DATA")
+@pytest.mark.skipif(
+    not (DATA / "voice").is_dir(), reason=f"no voices in {DATA}; set DREAMPODS_DATA"
+)
 @pytest.mark.parametrize("name", _VOICES)
 @pytest.mark.parametrize("floor_db", [-9.0, -3.0])
 def test_a_voice_keeps_its_share_among_seven_others(name: str, floor_db: float) -> None:

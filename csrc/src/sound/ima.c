@@ -8,7 +8,7 @@
 
 enum { HEAD_BYTES = 4, INDICES = 89, TRIAL_FRAMES = 32 };
 
-static const int16_t STEP[INDICES] = {
+static const int32_t STEP[INDICES] = {
     7,     8,     9,     10,    11,    12,    13,    14,    16,    17,    19,    21,    23,
     25,    28,    31,    34,    37,    41,    45,    50,    55,    60,    66,    73,    80,
     88,    97,    107,   118,   130,   143,   157,   173,   190,   209,   230,   253,   279,
@@ -62,32 +62,34 @@ RS_CLONES static int first_index(size_t frames, size_t channels, const int16_t *
 {
     enum { TRIED = (INDICES + RS_LANES - 1) / RS_LANES * RS_LANES };
     const size_t tried = frames < TRIAL_FRAMES ? frames : TRIAL_FRAMES;
-    int32_t table[TRIED], value[TRIED], index[TRIED];
+    int32_t steps[TRIED], value[TRIED], index[TRIED];
     double error[TRIED];
     for (int i = 0; i < TRIED; i++) {
         index[i] = i < INDICES ? i : INDICES - 1;
-        table[i] = STEP[index[i]];
         value[i] = pcm[0];
         error[i] = 0.0;
     }
     for (size_t k = 1; k < tried; k++) {
         const int32_t wanted = pcm[k * channels];
+        for (int i = 0; i < TRIED; i++)
+            steps[i] = STEP[index[i]];
         for (int i = 0; i < TRIED; i++) {
-            const int32_t step = table[index[i]];
+            const int32_t step = steps[i];
             const int32_t missing = wanted - value[i];
             int32_t left = (missing < 0 ? -missing : missing) << 2;
-            const int32_t whole = left >= 4 * step ? 1 : 0;
-            left -= whole ? 4 * step : 0;
-            const int32_t half = left >= 2 * step ? 1 : 0;
-            left -= half ? 2 * step : 0;
-            const int32_t quarter = left >= step ? 1 : 0;
-            const int32_t change = (step >> 3) + (whole ? step : 0) + (half ? step >> 1 : 0)
-                                   + (quarter ? step >> 2 : 0);
-            int32_t now = value[i] + (missing < 0 ? -change : change);
+            /* -1 where the bit of the code is set: all bits, which choose what they are combined with */
+            const int32_t whole = -(left >= 4 * step);
+            left -= 4 * step & whole;
+            const int32_t half = -(left >= 2 * step);
+            left -= 2 * step & half;
+            const int32_t quarter = -(left >= step);
+            const int32_t change = (step >> 3) + (step & whole) + (step >> 1 & half) + (step >> 2 & quarter);
+            const int32_t sign = missing >> 31;
+            int32_t now = value[i] + ((change ^ sign) - sign);
             now = now > 32767 ? 32767 : now;
             now = now < -32768 ? -32768 : now;
             value[i] = now;
-            int32_t next = index[i] + (whole ? 2 + 4 * half + 2 * quarter : -1);
+            int32_t next = index[i] - 1 + (whole & (3 + (4 & half) + (2 & quarter)));
             next = next < 0 ? 0 : next;
             index[i] = next >= INDICES ? INDICES - 1 : next;
             const double off = (double)(wanted - now);

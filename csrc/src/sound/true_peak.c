@@ -77,8 +77,8 @@ RS_INLINE void gaps(const rs_true_peak *filter, const float *x, int32_t *top)
     }
 }
 
-RS_CLONES void rs_true_peak_run(const rs_true_peak *filter, size_t frames, const float *left, const float *right,
-                                float *top)
+RS_CLONES static void all_gaps(const rs_true_peak *filter, size_t frames, const float *left, const float *right,
+                               float *top)
 {
     for (size_t k = 0; k < frames; k += RS_LANES) {
         int32_t most[RS_LANES] = {0};
@@ -86,4 +86,9 @@ RS_CLONES void rs_true_peak_run(const rs_true_peak *filter, size_t frames, const
         gaps(filter, right + k, most);
         memcpy(top + k, most, sizeof most);
     }
+}
+
+void rs_true_peak_run(const rs_true_peak *filter, size_t frames, const float *left, const float *right, float *top)
+{
+    all_gaps(filter, frames, left, right, top);
 }

@@ -121,8 +121,8 @@ int rs_weighting_init(rs_weighting *filter, char weighting, double rate_hz)
     return 0;
 }
 
-RS_CLONES void rs_weighting_run(const rs_weighting *filter, size_t frames, const float *const x[RS_LANES],
-                                double *state, double *sum)
+RS_CLONES static void weigh(const rs_weighting *filter, size_t frames, const float *const *x, double *state,
+                            double *sum)
 {
     wide total = {0}, first[RS_SECTIONS], second[RS_SECTIONS];
     for (int s = 0; s < RS_SECTIONS; s++) {
@@ -158,6 +158,12 @@ RS_CLONES void rs_weighting_run(const rs_weighting *filter, size_t frames, const
             state[(2 * s + 1) * RS_LANES + l] = fabs(second[s][l]) < SILENT ? 0.0 : second[s][l];
         }
     memcpy(sum, &total, sizeof total);
+}
+
+void rs_weighting_run(const rs_weighting *filter, size_t frames, const float *const x[RS_LANES], double *state,
+                      double *sum)
+{
+    weigh(filter, frames, x, state, sum);
 }
 
 /* ---- the meter of resonance.h: sounds of any number, 16 at a time ---- */

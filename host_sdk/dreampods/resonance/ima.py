@@ -37,7 +37,9 @@ def decode_ima(chunk: bytes, channels: int) -> NDArray[np.int16]:
     data = np.frombuffer(chunk, np.uint8) if len(chunk) else np.zeros(1, np.uint8)
     frames = lib.rs_ima_frames(len(chunk), channels, pointer(data))
     if not frames:
-        raise ValueError(f"these {len(chunk)} bytes are no chunk of IMA ADPCM in {channels} channels")
+        raise ValueError(
+            f"these {len(chunk)} bytes are no chunk of IMA ADPCM in {channels} channels"
+        )
     pcm = np.empty((frames, channels), np.int16)
     lib.rs_ima_decode(len(chunk), channels, pointer(data), pointer(pcm))
     return pcm

@@ -99,7 +99,10 @@ class Mixer:
         return int(lib.rs_mixer_latency(self._mixer))
 
     def place(
-        self, azimuth: ArrayLike, elevation: ArrayLike | None = None, facing: ArrayLike | None = None
+        self,
+        azimuth: ArrayLike,
+        elevation: ArrayLike | None = None,
+        facing: ArrayLike | None = None,
     ) -> None:
         """Where the pods are, seen from the middle of the room, and where their sleepers face.
 
