@@ -2,7 +2,8 @@
 
 The gains are where resonance becomes audible. A sleeper who moves with the group hears more of it and is
 heard more by it; the more the whole group moves as one, the further the own layer steps back, but
-never below the floor that the scene guarantees.
+never below the floor that the scene guarantees. The same floor holds for what comes out: where the
+collective would be louder than the own layer by more, the mixer turns it down.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Rendering:
             _linear(self.gains.collective_db) * trim,
             _linear(self.gains.send_db),
             np.array([self._gate.mixer_ceiling(pod) for pod in self._pods]),
+            own_floor_db=np.full(len(self._pods), self._scene.mix.own_floor_db),
         )
         for pod, mean_square in zip(self._pods, mixed.mean_square, strict=True):
             self._gate.measure(pod, float(mean_square), BLOCK_S)
