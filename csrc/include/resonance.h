@@ -4,7 +4,8 @@
  *     sensor samples -> rs_resonators -> phase, amplitude, confidence of every rhythm
  *     phases         -> rs_order, rs_pairwise -> who moves with whom
  *     phases         -> rs_kuramoto -> oscillators that a sound can follow
- *     own sounds     -> rs_mixer -> one limited mix per pod
+ *     own sounds     -> rs_mixer -> one limited mix per pod, heard from places in a room
+ *     a sound        -> rs_meter -> how loud it is to an ear
  *     one mix        -> rs_resampler -> PCM at the rate of that pod's own crystal
  *     PCM            -> rs_ima -> a quarter of the bytes, for a pod on a thin link
  *
