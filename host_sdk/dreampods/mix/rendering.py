@@ -4,6 +4,9 @@ The gains are where resonance becomes audible. A sleeper who moves with the grou
 heard more by it; the more the whole group moves as one, the further the own layer steps back, but
 never below the floor that the scene guarantees. The same floor holds for what comes out: where the
 collective would be louder than the own layer by more, the mixer turns it down.
+
+The sleepers lie in a circle, in the order in which they are named, and look to its middle: each hears the
+others around them, the opposite one in front. The collective layers are everywhere.
 """
 
 from __future__ import annotations
@@ -46,7 +49,8 @@ class Rendering:
         self._gate = gate
         self._pods = pods
         self._synth = Synth(scene, len(pods), ENGINE_RATE_HZ, BLOCK_FRAMES, seed)
-        self._mixer = Mixer(len(pods), BLOCK_FRAMES, ENGINE_RATE_HZ)
+        self._mixer = Mixer(len(pods), BLOCK_FRAMES, ENGINE_RATE_HZ, order=1)
+        self._mixer.place(np.linspace(0, 2 * np.pi, len(pods), endpoint=False))
         self.gains = Gains(*(np.full(len(pods), _SILENT_DB) for _ in range(3)))
 
     def block(self, session_s: float, bodies: Bodies) -> Mixed:
