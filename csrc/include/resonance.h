@@ -1,11 +1,14 @@
 /*
  * libresonance: how sleepers resonate, and how their sounds meet.
  *
- *     sensor samples -> rs_resonators -> phase, amplitude, confidence of every rhythm
+ *     sensor samples -> rs_resonators, rs_hilbert -> phase, amplitude, confidence of every rhythm
+ *     EEG            -> rs_slow_waves -> cues at a phase of deep sleep's waves
+ *     pulse, belt    -> rs_beats, rs_breaths -> heartbeats, breaths, and what to think of them
  *     phases         -> rs_order, rs_pairs -> who moves with whom
  *     phases         -> rs_kuramoto -> oscillators that a sound can follow
  *     bodies         -> rs_modes, rs_tones, rs_noise, rs_grains -> own sounds
- *     own sounds     -> rs_mixer -> one limited mix per pod
+ *     own sounds     -> rs_mixer -> one limited mix per pod, heard from places in a room
+ *     a sound        -> rs_meter -> how loud it is to an ear
  *     one mix        -> rs_resampler -> PCM at the rate of that pod's own crystal
  *     PCM            -> rs_ima -> a quarter of the bytes, for a pod on a thin link
  *     bytes of pods  -> rs_frames, rs_samples -> what they say, and what is said to them

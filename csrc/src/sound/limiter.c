@@ -1,169 +1,168 @@
 /* Look-ahead limiter: limiter.h says why it works. */
+#include "simd.h"
+RS_FUSED
+
 #include "limiter.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Sums in this many lanes need no reordering by the compiler to fill a vector register. */
-#define LANES 8
+#include "lanes.h"
 
 /* A held gain this near to 1 is 1: a step of -100 dB, and the limiter comes to rest. */
 static const double NEAR_ONE = 1e-5;
 
-int rs_limiter_init(rs_limiter *limiter, size_t frames, size_t lookahead, double release_frames)
+/* The frames at a block's end whose gaps are known only with the next block. */
+enum { LATE = RS_PEAK_REACH };
+
+static size_t groups_ahead(size_t lookahead)
 {
-    const size_t reach = lookahead + 1;
-    *limiter = (rs_limiter){.reach = reach, .held = 1.0, .untouched = reach};
-    limiter->recovery = release_frames > 0.0 ? -expm1(-1.0 / release_frames) : 1.0;
-    limiter->sum = (double)reach;
-    limiter->seen = calloc(reach, sizeof *limiter->seen);
-    limiter->need = calloc(reach, sizeof *limiter->need);
-    limiter->ring = calloc(reach, sizeof *limiter->ring);
-    limiter->line = calloc(lookahead + frames, 2 * sizeof *limiter->line);
-    if (!limiter->seen || !limiter->need || !limiter->ring || !limiter->line) {
+    return lookahead < RS_GROUP ? 1 : lookahead / RS_GROUP;
+}
+
+size_t rs_limiter_delay(size_t lookahead)
+{
+    return RS_GROUP * (groups_ahead(lookahead) + RS_MARGIN) + LATE;
+}
+
+size_t rs_limiter_scratch(size_t lookahead, size_t frames)
+{
+    const size_t ahead = groups_ahead(lookahead), groups = frames / RS_GROUP;
+    return frames + (ahead + 2 * RS_MARGIN + groups) + (ahead + groups);
+}
+
+int rs_limiter_init(rs_limiter *limiter, size_t lookahead, double release_frames)
+{
+    const size_t ahead = groups_ahead(lookahead), sight = ahead + 2 * RS_MARGIN + 1;
+    *limiter = (rs_limiter){.ahead = ahead, .sight = sight, .now = 1.0, .gain = 1.0f, .resting = 1};
+    limiter->recovery = release_frames > 0.0 ? -expm1(-RS_GROUP / release_frames) : 1.0;
+    limiter->need = calloc(sight - 1, sizeof *limiter->need);
+    limiter->held = calloc(ahead, sizeof *limiter->held);
+    limiter->line = calloc(2 * rs_limiter_delay(lookahead), sizeof *limiter->line);
+    if (!limiter->need || !limiter->held || !limiter->line) {
         rs_limiter_done(limiter);
         return -1;
     }
-    for (size_t i = 0; i < reach; i++)
-        limiter->ring[i] = 1.0;
+    for (size_t i = 0; i < sight - 1; i++)
+        limiter->need[i] = 1.0f;
+    for (size_t i = 0; i < ahead; i++)
+        limiter->held[i] = 1.0f;
     return 0;
 }
 
 void rs_limiter_done(rs_limiter *limiter)
 {
-    free(limiter->seen);
     free(limiter->need);
-    free(limiter->ring);
+    free(limiter->held);
     free(limiter->line);
     *limiter = (rs_limiter){0};
 }
 
-float *rs_limiter_input(rs_limiter *limiter)
+/* need [groups]: what each group of true peaks needs. NaN and infinity are not at or below any ceiling, and nothing
+ * of them may be heard. */
+RS_INLINE void needs(size_t groups, float ceiling, const float *top, float *need)
 {
-    return limiter->line + 2 * (limiter->reach - 1);
-}
-
-/* The largest magnitude. Bits of non-negative floats are ordered like the floats, infinity above
- * all numbers and NaN above infinity: so NaN is noticed, where a comparison of floats would pass
- * it by, and compilers may compare several at once. */
-static float magnitude(const float *x, size_t n)
-{
-    int32_t top = 0;
-    for (size_t i = 0; i < n; i++) {
-        int32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        bits &= INT32_MAX;
-        top = bits > top ? bits : top;
+    for (size_t g = 0; g < groups; g++) {
+        const float peak = rs_magnitude(top + g * RS_GROUP, RS_GROUP);
+        need[g] = peak <= ceiling ? 1.0f : isfinite(peak) ? ceiling / peak : 0.0f;
     }
-    float result;
-    memcpy(&result, &top, sizeof result);
-    return result;
 }
 
-static float mean_of_squares(const float *x, size_t n)
+/* need[g] becomes the smallest of need[g] .. need[g + sight - 1], for `groups` groups. The smallest of 2 neighbours is
+ * that of both, of 4 that of two such pairs, and so on; the last step overlaps. */
+RS_INLINE void smallest(size_t groups, size_t sight, float *need)
 {
-    float lane[LANES] = {0};
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t l = 0; l < LANES; l++)
-            lane[l] += x[i + l] * x[i + l];
+    size_t width = 1;
+    for (; 2 * width <= sight; width *= 2)
+        for (size_t g = 0; g < groups + sight - 2 * width; g++)
+            need[g] = need[g + width] < need[g] ? need[g + width] : need[g];
+    for (size_t g = 0; g < groups; g++)
+        need[g] = need[g + sight - width] < need[g] ? need[g + sight - width] : need[g];
+}
+
+/* Replaces each group's true peaks by the gains of the four frames of the group that leaves as it comes. */
+RS_CLONES static void gains(rs_limiter *limiter, size_t frames, float ceiling, float *restrict top,
+                            float *restrict need, float *restrict held)
+{
+    const size_t groups = frames / RS_GROUP, ahead = limiter->ahead, before = limiter->sight - 1;
+    memcpy(need, limiter->need, before * sizeof *need);
+    needs(groups, ceiling, top, need + before);
+    memcpy(limiter->need, need + groups, before * sizeof *need);
+    smallest(groups, limiter->sight, need);
+
+    memcpy(held, limiter->held, ahead * sizeof *held);
+    const double recovery = limiter->recovery;
+    double now = limiter->now;
+    for (size_t g = 0; g < groups; g++) {
+        const double target = (double)need[g], recovered = now + (target - now) * recovery;
+        now = target < recovered ? target : recovered;
+        now = target == 1.0 && now > 1.0 - NEAR_ONE ? 1.0 : now;
+        held[ahead + g] = (float)now;
+    }
+    limiter->now = now;
+    memcpy(limiter->held, held + groups, ahead * sizeof *held);
+
     double sum = 0.0;
-    for (size_t l = 0; l < LANES; l++)
-        sum += lane[l];
-    for (; i < n; i++)
-        sum += x[i] * x[i];
-    return (float)(sum / (double)n);
-}
-
-static float clip(float x, float ceiling)
-{
-    if (x >= -ceiling && x <= ceiling)
-        return x;
-    return x > ceiling ? ceiling : x < -ceiling ? -ceiling : 0.0f;
-}
-
-static size_t queue_slot(const rs_limiter *limiter, size_t place)
-{
-    const size_t at = limiter->first + place;
-    return at < limiter->reach ? at : at - limiter->reach;
-}
-
-/* Takes one more frame's need into the queue; returns the smallest that is in sight. */
-static double smallest_need(rs_limiter *limiter, double need)
-{
-    if (limiter->count && limiter->seen[limiter->first] + limiter->reach <= limiter->now) {
-        limiter->first = queue_slot(limiter, 1);
-        limiter->count--;
+    for (size_t i = 0; i < ahead; i++)
+        sum += (double)held[i];
+    const double share = 1.0 / (double)ahead;
+    float gain = limiter->gain;
+    for (size_t g = 0; g < groups; g++) {
+        sum += (double)held[ahead + g] - (double)held[g];
+        const float from = gain;
+        gain = (float)(sum * share);
+        const float rise = (gain - from) / RS_GROUP;
+        for (int i = 0; i < RS_GROUP; i++)
+            top[g * RS_GROUP + (size_t)i] = from + rise * (float)(i + 1);
     }
-    if (need < 1.0) {
-        while (limiter->count && limiter->need[queue_slot(limiter, limiter->count - 1)] >= need)
-            limiter->count--;
-        const size_t last = queue_slot(limiter, limiter->count++);
-        limiter->seen[last] = limiter->now;
-        limiter->need[last] = need;
-    }
-    return limiter->count ? limiter->need[limiter->first] : 1.0;
+    int resting = 1;
+    for (size_t i = 0; i < ahead; i++)
+        resting &= held[groups + i] == 1.0f;
+    limiter->gain = resting ? 1.0f : gain;
+    limiter->resting = resting;
 }
 
-/* The gain for the frame that leaves now. */
-static double glide(rs_limiter *limiter, double need)
+RS_CLONES static void turn_down(size_t frames, float ceiling, const float *restrict gain, float *restrict x)
 {
-    const double target = smallest_need(limiter, need);
-    limiter->now++;
-    if (target < limiter->held)
-        limiter->held = target;
-    else
-        limiter->held += (target - limiter->held) * limiter->recovery;
-    if (limiter->held > 1.0 - NEAR_ONE && target == 1.0)
-        limiter->held = 1.0;
-    if (limiter->held < 1.0)
-        limiter->untouched = 0;
-    else if (limiter->untouched < limiter->reach)
-        limiter->untouched++;
-
-    limiter->sum += limiter->held - limiter->ring[limiter->slot];
-    limiter->ring[limiter->slot] = limiter->held;
-    if (++limiter->slot == limiter->reach) {
-        /* Afresh at every turn, so that rounding cannot pile up over a night. */
-        limiter->slot = 0;
-        limiter->sum = 0.0;
-        for (size_t i = 0; i < limiter->reach; i++)
-            limiter->sum += limiter->ring[i];
-    }
-    return limiter->sum / (double)limiter->reach;
-}
-
-static void work(rs_limiter *limiter, size_t frames, float ceiling, float *out)
-{
-    const float *leaving = limiter->line;
-    const float *coming = rs_limiter_input(limiter);
     for (size_t k = 0; k < frames; k++) {
-        const float left = fabsf(coming[2 * k]), right = fabsf(coming[2 * k + 1]);
-        const float top = left > right ? left : right;
-        const double gain = glide(limiter, top > ceiling ? (double)ceiling / top : 1.0);
-        out[2 * k] = clip((float)(leaving[2 * k] * gain), ceiling);
-        out[2 * k + 1] = clip((float)(leaving[2 * k + 1] * gain), ceiling);
+        float y = x[k] * gain[k];
+        y = y > ceiling ? ceiling : y;
+        y = y < -ceiling ? -ceiling : y;
+        x[k] = y == y ? y : 0.0f;
     }
 }
 
-void rs_limiter_run(rs_limiter *limiter, size_t frames, float ceiling, float *out, float *peak,
-                    float *mean_square)
+RS_CLONES static float highest(const float *x, size_t n)
+{
+    return rs_magnitude(x, n);
+}
+
+void rs_limiter_run(rs_limiter *limiter, const rs_true_peak *filter, size_t frames, float ceiling, float *side,
+                    size_t pitch, float *scratch)
 {
     if (!(ceiling >= 0.0f))
         ceiling = 0.0f;
-    float *line = limiter->line;
-    const size_t delay = limiter->reach - 1;
-    const int resting = limiter->untouched == limiter->reach;
-    if (resting && magnitude(line, 2 * (delay + frames)) <= ceiling) {
-        limiter->now = 0;
-        limiter->sum = (double)limiter->reach;
-        memcpy(out, line, 2 * frames * sizeof *out);
-    } else {
-        work(limiter, frames, ceiling, out);
+    const size_t delay = RS_GROUP * (limiter->ahead + RS_MARGIN) + LATE;
+    float *left = side, *right = side + pitch;
+    memcpy(left, limiter->line, delay * sizeof *left);
+    memcpy(right, limiter->line + delay, delay * sizeof *right);
+
+    const float top_left = highest(left, delay + frames), top_right = highest(right, delay + frames);
+    /* What leaves had a true peak below the ceiling when it came; the ceiling may have fallen. */
+    int untouched = limiter->resting && top_left <= ceiling && top_right <= ceiling;
+    if (!(untouched && top_left * filter->bound <= ceiling && top_right * filter->bound <= ceiling)) {
+        rs_true_peak_run(filter, frames, left + delay - LATE, right + delay - LATE, scratch);
+        untouched = untouched && highest(scratch, frames) <= ceiling;
+        if (!untouched) {
+            float *need = scratch + frames, *held = need + limiter->sight - 1 + frames / RS_GROUP;
+            gains(limiter, frames, ceiling, scratch, need, held);
+        }
     }
-    memmove(line, line + 2 * frames, 2 * delay * sizeof *line);
-    *peak = magnitude(out, 2 * frames);
-    *mean_square = mean_of_squares(out, 2 * frames);
+    memcpy(limiter->line, left + frames, delay * sizeof *left);
+    memcpy(limiter->line + delay, right + frames, delay * sizeof *right);
+    if (!untouched) {
+        turn_down(frames, ceiling, scratch, left);
+        turn_down(frames, ceiling, scratch, right);
+    }
 }

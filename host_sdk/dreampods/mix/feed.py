@@ -8,6 +8,8 @@ moves towards the corrected one, by half a thousandth at most: a pitch change no
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +43,7 @@ class Feed:
             self._format.rate_hz,
             2 if self._format.channels == 2 else 1,
             history_frames=2 * ENGINE_RATE_HZ,
+            seed=zlib.crc32(pod.name.encode()),
         )
         self._chunk_us = self._format.chunk_frames * 1_000_000 // self._format.rate_hz
         self._encode = encode_ima if self._format.codec == wire.CODEC_IMA else as_pcm16

@@ -2,7 +2,11 @@
 
 The gains are where resonance becomes audible. A sleeper who moves with the group hears more of it and is
 heard more by it; the more the whole group moves as one, the further the own layer steps back, but
-never below the floor that the scene guarantees.
+never below the floor that the scene guarantees. The same floor holds for what comes out: where the
+collective would be louder than the own layer by more, the mixer turns it down.
+
+The sleepers lie in a circle, in the order in which they are named, and look to its middle: each hears the
+others around them, the opposite one in front. The collective layers are everywhere.
 """
 
 from __future__ import annotations
@@ -45,7 +49,8 @@ class Rendering:
         self._gate = gate
         self._pods = pods
         self._synth = Synth(scene, len(pods), ENGINE_RATE_HZ, BLOCK_FRAMES, seed)
-        self._mixer = Mixer(len(pods), BLOCK_FRAMES, ENGINE_RATE_HZ)
+        self._mixer = Mixer(len(pods), BLOCK_FRAMES, ENGINE_RATE_HZ, order=1)
+        self._mixer.place(np.linspace(0, 2 * np.pi, len(pods), endpoint=False))
         self.gains = Gains(*(np.full(len(pods), _SILENT_DB) for _ in range(3)))
 
     def block(self, session_s: float, bodies: Bodies) -> Mixed:
@@ -60,6 +65,7 @@ class Rendering:
             _linear(self.gains.collective_db) * trim,
             _linear(self.gains.send_db),
             np.array([self._gate.mixer_ceiling(pod) for pod in self._pods]),
+            own_floor_db=np.full(len(self._pods), self._scene.mix.own_floor_db),
         )
         for pod, mean_square in zip(self._pods, mixed.mean_square, strict=True):
             self._gate.measure(pod, float(mean_square), BLOCK_S)

@@ -22,7 +22,11 @@ ModeBank, ToneBank    things that ring when struck or driven; beds of sines, bea
 NoiseBank, GrainCloud pink and brown noise that moves; a recorded voice in grains
 add_layer, Reverb     layers onto a bus, and a soft space around them
 Mixer                 own sounds and the collective to one limited mix per pod
+Meter, Loudness       how loud a sound is to an ear
+Exposure              what an ear has taken in, as energy that adds up over a week
 Resampler             a mix to PCM at the rate of a pod's own crystal
+read_chunks           the same for many pods in one call
+encode_ima            PCM to a quarter of its bytes, for a pod on a thin link; and decode_ima
 BeatDetector          heartbeats of a pulse wave or an electrocardiogram, and what to think of them
 heart_rate            a regular series of the heart rate, and where it is valid
 BreathFollower        the phase of a breath at every sample, and each breath with its quality
@@ -30,7 +34,6 @@ breath_phase          the same phase, afterwards and exactly
 FrameDecoder          bytes of many pods to their frames, wherever reads have cut them
 encode_frames         frames to bytes for the wire; new_frames describes them
 decode_samples        packed sensor values to physical units
-encode_ima            PCM to a quarter of its bytes, for a pod on a thin link
 ====================  ===========================================================================
 
 Everything given in is converted and checked; what cannot be used (wrong shape, nothing in it, NaN
@@ -39,6 +42,10 @@ time; the interpreter lock is released while C works. What happens inside is tol
 csrc/include/resonance.h.
 """
 
+from dreampods.resonance.ambisonics import (
+    decode_matrix,
+    encode_matrix,
+)
 from dreampods.resonance.band_power import (
     BandPower,
 )
@@ -80,10 +87,16 @@ from dreampods.resonance.hilbert import (
     EndpointHilbert,
 )
 from dreampods.resonance.ima import (
+    decode_ima,
     encode_ima,
 )
 from dreampods.resonance.kuramoto import (
     Kuramoto,
+)
+from dreampods.resonance.loudness import (
+    Exposure,
+    Loudness,
+    Meter,
 )
 from dreampods.resonance.mixer import (
     Mixed,
@@ -115,6 +128,7 @@ from dreampods.resonance.phasors import (
 )
 from dreampods.resonance.resampler import (
     Resampler,
+    read_chunks,
 )
 from dreampods.resonance.resonators import (
     ResonatorBank,
@@ -149,10 +163,13 @@ __all__ = [
     "Breaths",
     "ClusterPhase",
     "EndpointHilbert",
+    "Exposure",
     "FrameDecoder",
     "Frames",
     "GrainCloud",
     "Kuramoto",
+    "Loudness",
+    "Meter",
     "Mixed",
     "Mixer",
     "ModeBank",
@@ -172,9 +189,12 @@ __all__ = [
     "add_layer",
     "breath_phase",
     "cluster_phase",
+    "decode_ima",
+    "decode_matrix",
     "decode_samples",
     "encode_frames",
     "encode_ima",
+    "encode_matrix",
     "fisher_z",
     "heart_rate",
     "leave_one_out",
@@ -189,6 +209,7 @@ __all__ = [
     "plv_p_values",
     "plv_surrogates",
     "raised",
+    "read_chunks",
     "shift_p_values",
     "windowed_cross_correlation",
 ]

@@ -24,3 +24,22 @@ def encode_ima(pcm: NDArray[np.int16]) -> bytes:
     out = np.empty(lib.rs_ima_bytes(frames, channels), np.uint8)
     lib.rs_ima_encode(frames, channels, pointer(pcm), pointer(out))
     return out.tobytes()
+
+
+def decode_ima(chunk: bytes, channels: int) -> NDArray[np.int16]:
+    """The sound (frames, channels) of a chunk that `encode_ima` or a pod made.
+
+    Raises:
+        ValueError: no such chunk: too short, an index above 88, or bytes left over.
+    """
+    if channels not in (1, 2):
+        raise ValueError(f"channels must be 1 or 2, not {channels}")
+    data = np.frombuffer(chunk, np.uint8) if len(chunk) else np.zeros(1, np.uint8)
+    frames = lib.rs_ima_frames(len(chunk), channels, pointer(data))
+    if not frames:
+        raise ValueError(
+            f"these {len(chunk)} bytes are no chunk of IMA ADPCM in {channels} channels"
+        )
+    pcm = np.empty((frames, channels), np.int16)
+    lib.rs_ima_decode(len(chunk), channels, pointer(data), pointer(pcm))
+    return pcm
