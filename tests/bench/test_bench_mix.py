@@ -163,10 +163,14 @@ def _stereo(n):
     silence = np.zeros((FRAMES, 2), np.float32)
     blocks = [np.ascontiguousarray(block) for block in np.split(own, RATE_HZ // FRAMES, axis=1)]
 
-    def render(seconds):
-        return [
-            mixer.process(block, silence, *gains).pods for _ in range(seconds) for block in blocks
-        ]
+    def render(seconds, keep=False):
+        kept = []
+        for _ in range(seconds):
+            for block in blocks:
+                pods = mixer.process(block, silence, *gains).pods
+                if keep:
+                    kept.append(pods)
+        return kept
 
     return own, mixer, render
 
@@ -176,7 +180,7 @@ def _scsynth_does_the_same(tmp_path):
     path = Desk(tmp_path, own, GAINS, CEILING, 2.0, audible=True).render()
     theirs = soundfile.read(path, dtype="float32")[0].reshape(-1, 4, 2).transpose(1, 0, 2)
     late = mixer.latency_frames
-    ours = np.concatenate(render(2), axis=1)[:, RATE_HZ + late : 2 * RATE_HZ]
+    ours = np.concatenate(render(2, keep=True), axis=1)[:, RATE_HZ + late : 2 * RATE_HZ]
     length = ours.shape[1] - 200
     # Limiter.ar is 96 frames late, and its synths begin a block or a frame after the score.
     off = [
@@ -190,11 +194,7 @@ def _scsynth_does_the_same(tmp_path):
 def test_stereo_ours(race, n):
     _, _, render = _stereo(n)
 
-    def all_of_it():
-        for _ in range(20):
-            render(1)
-
-    race(STEREO, "ours", all_of_it, n=n)
+    race(STEREO, "ours", lambda: render(20), n=n)
 
 
 @pytest.mark.skipif(

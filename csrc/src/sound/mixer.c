@@ -2,7 +2,6 @@
 #include "simd.h"
 RS_FUSED
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@ RS_FUSED
 #include "limiter.h"
 #include "resampler.h"
 #include "resonance.h"
+#include "share.h"
 #include "weighting.h"
 
 enum {
@@ -19,12 +19,6 @@ enum {
     ALIGNMENT = 64,             /* bytes of a cache line */
 };
 
-/* The rule that keeps an own sound above its floor: the window of the levels that it compares, that of momentary
- * loudness; the time constants with which the own level falls, and the collective comes back. */
-static const double MOMENT_S = 0.4, MEMORY_S = 3.0, RECOVERY_S = 1.0;
-/* An own sound below this mean square, -57 dB of a full-scale sine, is silent, and needs no room. */
-static const double OWN_SILENT = 1e-6;
-
 typedef struct {
     float own, collective, send;
     float encode[MOST_CHANNELS][2], decode[2][MOST_CHANNELS];
@@ -32,17 +26,14 @@ typedef struct {
 
 typedef struct {
     pod_gains from, to;         /* of the block before; of the block to come */
-    float room;                 /* gain of the collective by the rule */
-    double own_level;           /* by which the rule goes */
-    float *own, *rest;          /* [moment]: mean squares of the last blocks as heard, without the rule */
+    rs_share share;
 } pod_state;
 
 struct rs_mixer {
     size_t pods, frames, channels, delay, pitch;
-    size_t moment;              /* blocks */
-    size_t now;                 /* blocks so far */
-    double kept, recovery;    /* what is left of a level after a block; share of the way back made in a block */
-    float *history;             /* [pods, 2, moment] */
+    rs_share_rule rule;
+    size_t now;             /* blocks so far */
+    float *history;         /* [pods, 2, rule.moment] */
     rs_true_peak peaks;
     rs_weighting weighting;
     rs_limiter *limiter;    /* [pods + 1], the bus's own last */
@@ -113,16 +104,14 @@ rs_mixer *rs_mixer_new(size_t pods, size_t frames, size_t channels, double rate_
     mixer->delay = rs_limiter_delay((size_t)lookahead);
     mixer->pitch = rounded_up(mixer->delay + frames);
     const double block_s = (double)frames / rate_hz;
-    mixer->kept = exp(-block_s / MEMORY_S);
-    mixer->moment = (size_t)ceil(MOMENT_S / block_s);
-    mixer->recovery = -expm1(-block_s / RECOVERY_S);
+    mixer->rule = rs_share_rule_of(block_s);
     rs_true_peak_init(&mixer->peaks);
     rs_weighting_init(&mixer->weighting, 'A', rate_hz);
     const size_t groups = (pods + TOGETHER - 1) / TOGETHER;
     mixer->limiter = calloc(pods + 1, sizeof *mixer->limiter);
     mixer->state = calloc(pods, sizeof *mixer->state);
     mixer->weighted = calloc(groups, RS_SECTIONS * 2 * RS_LANES * sizeof *mixer->weighted);
-    mixer->history = calloc(pods, 2 * mixer->moment * sizeof *mixer->history);
+    mixer->history = calloc(pods, 2 * mixer->rule.moment * sizeof *mixer->history);
     int complete = mixer->limiter && mixer->state && mixer->weighted && mixer->history
                    && cut_memory(mixer, (size_t)lookahead) == 0;
     for (size_t i = 0; complete && i <= pods; i++)
@@ -133,9 +122,7 @@ rs_mixer *rs_mixer_new(size_t pods, size_t frames, size_t channels, double rate_
     }
     for (size_t i = 0; i < pods; i++) {
         pod_state *state = &mixer->state[i];
-        state->room = 1.0f;
-        state->own = mixer->history + 2 * i * mixer->moment;
-        state->rest = state->own + mixer->moment;
+        state->share = rs_share_of(&mixer->rule, mixer->history + 2 * i * mixer->rule.moment);
         for (size_t c = 0; channels == 2 && c < 2; c++)
             state->to.encode[c][c] = state->to.decode[c][c] = 1.0f;
         state->from = state->to;
@@ -271,38 +258,6 @@ static void send(rs_mixer *mixer, size_t pod, const float *own, float gain)
                    mixer->bus + c * frames);
 }
 
-/* Mean of a history of `kept` blocks, the last of which is block `now`. */
-static double mean_of(const float *history, size_t kept, size_t now)
-{
-    const size_t blocks = now + 1 < kept ? now + 1 : kept;
-    double sum = 0.0;
-    for (size_t i = 0; i < blocks; i++)
-        sum += (double)history[i];
-    return sum / (double)blocks;
-}
-
-/* The collective's gain at the end of this block, so that it leaves room for the own sound. */
-static float room(const rs_mixer *mixer, pod_state *state, float floor, double own, double rest)
-{
-    const size_t now = mixer->now, moment = mixer->moment;
-    own = own < (double)FLT_MAX ? own : 0.0;    /* also what is no number */
-    rest = rest < (double)FLT_MAX ? rest : 0.0;
-    state->own[now % moment] = (float)own;
-    state->rest[now % moment] = (float)rest;
-    const double own_moment = fmax(own, mean_of(state->own, moment, now));
-    const double rest_moment = fmax(rest, mean_of(state->rest, moment, now));
-    state->own_level = fmax(own_moment, state->own_level * mixer->kept);
-    double target = 1.0;
-    if (floor > 0.0f && own_moment > OWN_SILENT) {
-        /* What the own level may have come to when the last of this block leaves the window. */
-        const double then = state->own_level * exp(-MOMENT_S / MEMORY_S);
-        const double allowed = then / ((double)floor * (double)floor);
-        target = allowed < rest_moment ? sqrt(allowed / rest_moment) : 1.0;
-    }
-    const double recovered = (double)state->room + (1.0 - (double)state->room) * mixer->recovery;
-    return (float)fmin(target, recovered);
-}
-
 static void mix(rs_mixer *mixer, size_t pod, const float *own, float floor, float *side, rs_level *level)
 {
     const size_t frames = mixer->frames;
@@ -325,10 +280,11 @@ static void mix(rs_mixer *mixer, size_t pod, const float *own, float floor, floa
         rest_sum += sum_of_squares(frames, heard);
     }
     const double count = 2.0 * (double)frames;
-    const float before = state->room;
-    state->room = room(mixer, state, floor, own_sum / count, rest_sum / count);
+    const float before = state->share.room;
+    const float after =
+        rs_share_next(&mixer->rule, &state->share, mixer->now, floor, own_sum / count, rest_sum / count);
     for (size_t s = 0; s < 2; s++)
-        added += add_rest(frames, ramp, before, state->room, mixer->sent + s * frames,
+        added += add_rest(frames, ramp, before, after, mixer->sent + s * frames,
                           side + s * mixer->pitch + mixer->delay);
     level->own_square = (float)(own_sum / count);
     level->rest_square = (float)(added / count);

@@ -24,6 +24,7 @@ RS_FUSED
 
 #include "kaiser.h"
 #include "lanes.h"
+#include "pcm.h"
 #include "resampler.h"
 
 #define PHASES 256
@@ -206,60 +207,6 @@ int64_t rs_resampler_last(const rs_resampler *resampler)
     return resampler->written - (int64_t)resampler->sinc->reach - 1;
 }
 
-/* ---- rounding to 16 bits ---- */
-
-/* A number that has nothing to do with its neighbours': the last steps of MurmurHash3. */
-RS_INLINE uint32_t scattered(uint32_t x)
-{
-    x ^= x >> 16;
-    x *= 0x85EBCA6Bu;
-    x ^= x >> 13;
-    x *= 0xC2B2AE35u;
-    return x ^ x >> 16;
-}
-
-/* TPDF dither, the difference of two even 16-bit numbers, -1 to 1 step of the output: it makes the rounding error
- * noise whose power does not depend on the sound. What is exactly 0 is left alone, and what is no number becomes 0.
- * Choices are made among bits, where they need no branch: see rs_magnitude for their order. */
-RS_INLINE int16_t rounded(float y, uint32_t noise)
-{
-    const int32_t infinite = 0x7F800000, most = 0x46FFFE00;    /* infinity, and 32767 */
-    int32_t bits;
-    memcpy(&bits, &y, sizeof bits);
-    const int32_t size = bits & INT32_MAX;
-    const int32_t heard = -(size > 0) & -(size <= infinite);   /* all bits or none */
-    const int32_t steps = ((int32_t)(noise & 0xFFFF) - (int32_t)(noise >> 16)) & heard;
-    const float x = y * 32767.0f + (float)steps * (1.0f / 65536.0f);
-    memcpy(&bits, &x, sizeof bits);
-    const int32_t sign = bits >> 31;
-    int32_t magnitude = bits & INT32_MAX & heard;
-    magnitude = magnitude > most ? most : magnitude;
-    float positive;
-    memcpy(&positive, &magnitude, sizeof positive);
-    const int32_t whole = (int32_t)(positive + 0.5f);
-    return (int16_t)((whole ^ sign) - sign);
-}
-
-/* y [channels, pitch] to pcm [frames, channels]; frame 0 is frame `index` of the whole output, from which, and from
- * the seed, its dither follows. */
-RS_CLONES static void round_all(uint32_t seed, int64_t index, size_t frames, size_t channels, const float *restrict y,
-                                size_t pitch, int16_t *restrict pcm)
-{
-    const uint32_t left = scattered(seed + (uint32_t)((uint64_t)index >> 32) * 0x9E3779B1u);
-    const uint32_t right = scattered(left + 1), first = (uint32_t)index;
-    if (channels == 1) {
-        for (size_t k = 0; k < frames; k++)
-            pcm[k] = rounded(y[k], scattered((first + (uint32_t)k) * 0x9E3779B1u ^ left));
-        return;
-    }
-    const float *restrict other = y + pitch;
-    for (size_t k = 0; k < frames; k++) {
-        const uint32_t place = (first + (uint32_t)k) * 0x9E3779B1u;
-        pcm[2 * k] = rounded(y[k], scattered(place ^ left));
-        pcm[2 * k + 1] = rounded(other[k], scattered(place ^ right));
-    }
-}
-
 /* ---- reading ---- */
 
 /* One stride of frames of one channel, read by two rows of the table. The sound's interleaved parts lie `pitch`
@@ -385,8 +332,8 @@ int rs_resampler_read(const rs_resampler *resampler, double start, double step, 
         }
         filled += run;
         if (filled == RUN || done + filled == frames) {
-            round_all(resampler->seed, index + (int64_t)done, filled, channels, y, RUN + STRIDE,
-                      pcm + done * channels);
+            rs_pcm_round(resampler->seed, index + (int64_t)done, filled, channels, y, RUN + STRIDE,
+                         pcm + done * channels);
             done += filled;
             filled = 0;
         }

@@ -144,7 +144,7 @@ def read_chunks(
     stride = checked("step", step, np.float64, (n,))
     if stride.min() <= 0:
         raise ValueError(f"step must be above 0, one is {stride.min():g}")
-    for one, its in zip(resamplers, stride, strict=True):
+    for one, its in zip(resamplers, stride.tolist(), strict=True):
         one.check_step(its)
     pcm = np.empty((n, count, channels), np.int16)
     handles = ffi.new("rs_resampler *[]", [one.handle for one in resamplers])
