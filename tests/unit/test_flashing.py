@@ -25,6 +25,7 @@ from dreampods.flashing.finding import Port
 from dreampods.flashing.flash import Interrupted, Job, carry_out, flash
 from dreampods.flashing.looking import Seen, board_name, look
 from dreampods.flashing.plan import Survey, make_plan
+from dreampods.flashing.ports import PortError, open_port
 from dreampods.flashing.provision import Calibration
 from dreampods.flashing.repl import Repl
 from dreampods.image import Image, architecture, build_image
@@ -519,3 +520,16 @@ def test_a_full_flash_and_a_board_that_goes_are_told_in_one_line(boards: list[Po
         assert repl.read_file("/a/x") == b"before"
         with pytest.raises(FlashError, match="ValueError: 17"):
             repl.run("raise ValueError(17)", "x")
+
+
+def test_a_lock_that_is_given_back_at_once_is_waited_for() -> None:
+    near, far = pty.openpty()
+    path = os.ttyname(far)
+    holder = open_port(path, 0.1)
+    release = threading.Timer(0.1, holder.close)
+    release.start()
+    open_port(path, 0.1).close()
+    with open_port(path, 0.1), pytest.raises(PortError, match="in use by another program"):
+        open_port(path, 0.1)
+    os.close(near)
+    os.close(far)

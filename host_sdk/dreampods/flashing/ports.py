@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import time
 
 import serial
 
 from dreampods.errors import FlashError
 
 BAUD = 115200  # of no meaning on USB, but pyserial wants one
+# A program that was started while we had the port open holds our lock until it runs: milliseconds
+_BUSY_S, _AGAIN_S = 0.5, 0.02
 
 
 class PortError(FlashError):
@@ -25,14 +28,19 @@ def open_port(path: str, timeout_s: float) -> serial.Serial:
     Raises:
         PortError: why not.
     """
-    try:
-        return serial.Serial(path, BAUD, timeout=timeout_s, write_timeout=5, exclusive=True)
-    except serial.SerialException as error:
-        raise _explain(path, error) from None
-    except (ValueError, OSError) as error:
-        raise PortError(
-            "other", f"{path}: cannot be used as a serial port ({error}); check the name"
-        ) from None
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            return serial.Serial(path, BAUD, timeout=timeout_s, write_timeout=5, exclusive=True)
+        except serial.SerialException as error:
+            why = _explain(path, error)
+            if why.state != "busy" or time.monotonic() > until:
+                raise why from None
+        except (ValueError, OSError) as error:
+            raise PortError(
+                "other", f"{path}: cannot be used as a serial port ({error}); check the name"
+            ) from None
+        time.sleep(_AGAIN_S)
 
 
 def gone(path: str) -> PortError:
