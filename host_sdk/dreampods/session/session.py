@@ -154,7 +154,7 @@ class Session:
             raise DreampodsError(
                 "the fleet has no open pods; use it in `async with` around the session"
             )
-        # Tables are computed, for most of a second: not in the loop that the pods are waiting for
+        # Tables are computed: not in the loop that the pods are waiting for
         self._rendering = await asyncio.to_thread(
             Rendering, self.scene, self.gate, [pod.name for pod in self._pods]
         )
