@@ -2,10 +2,10 @@
 
 ====================  ===========================================================================
 ResonatorBank         phase, amplitude and confidence of rhythms, sample by sample
-phasors               phases as points on the unit circle, fast
 EndpointHilbert       the same from a window, more exact, for the host
 BandPower             how strong rhythms have been
 SlowWaves             cues at a phase of deep sleep's waves, foretold
+phasors               phases as points on the unit circle, fast
 order_parameter       how much a group moves as one, beside what chance alone would show
 order_sums            the same as sums that several hosts can add up
 Pairs                 PLV, PPC, ciPLV, wPLI, ACCorr, CCorr, envelopes of all pairs, live
@@ -42,19 +42,9 @@ time; the interpreter lock is released while C works. What happens inside is tol
 csrc/include/resonance.h.
 """
 
-from dreampods.resonance.ambisonics import (
-    decode_matrix,
-    encode_matrix,
-)
-from dreampods.resonance.band_power import (
-    BandPower,
-)
-from dreampods.resonance.beats import (
-    BeatDetector,
-    Beats,
-    Verdict,
-    heart_rate,
-)
+from dreampods.resonance.ambisonics import decode_matrix, encode_matrix
+from dreampods.resonance.band_power import BandPower
+from dreampods.resonance.beats import BeatDetector, Beats, Verdict, heart_rate
 from dreampods.resonance.breath import (
     BreathFollower,
     Breathing,
@@ -62,10 +52,7 @@ from dreampods.resonance.breath import (
     BreathVerdict,
     breath_phase,
 )
-from dreampods.resonance.crosscorrelation import (
-    WindowedCorrelation,
-    windowed_cross_correlation,
-)
+from dreampods.resonance.crosscorrelation import WindowedCorrelation, windowed_cross_correlation
 from dreampods.resonance.frames import (
     FRAME,
     FrameDecoder,
@@ -74,82 +61,29 @@ from dreampods.resonance.frames import (
     encode_frames,
     new_frames,
 )
-from dreampods.resonance.grains import (
-    GrainCloud,
-)
-from dreampods.resonance.group import (
-    ClusterPhase,
-    cluster_phase,
-    fisher_z,
-    leave_one_out,
-)
-from dreampods.resonance.hilbert import (
-    EndpointHilbert,
-)
-from dreampods.resonance.ima import (
-    decode_ima,
-    encode_ima,
-)
-from dreampods.resonance.kuramoto import (
-    Kuramoto,
-)
-from dreampods.resonance.loudness import (
-    Exposure,
-    Loudness,
-    Meter,
-)
-from dreampods.resonance.mixer import (
-    Mixed,
-    Mixer,
-)
-from dreampods.resonance.modes import (
-    ModeBank,
-)
-from dreampods.resonance.noise import (
-    NoiseBank,
-)
-from dreampods.resonance.order import (
-    Order,
-    OrderSums,
-    order_parameter,
-    order_sums,
-)
-from dreampods.resonance.pairs import (
-    MEASURES,
-    Pairs,
-    PairSums,
-    nm_plv,
-    pair_sums,
-    plv,
-    raised,
-)
-from dreampods.resonance.phasors import (
-    phasors,
-)
-from dreampods.resonance.resampler import (
-    Resampler,
-    read_chunks,
-)
-from dreampods.resonance.resonators import (
-    ResonatorBank,
-)
-from dreampods.resonance.room import (
-    Reverb,
-    add_layer,
-)
-from dreampods.resonance.slow_waves import (
-    SlowWaveCues,
-    SlowWaves,
-)
+from dreampods.resonance.grains import GrainCloud
+from dreampods.resonance.group import ClusterPhase, cluster_phase, fisher_z, leave_one_out
+from dreampods.resonance.hilbert import EndpointHilbert
+from dreampods.resonance.ima import decode_ima, encode_ima
+from dreampods.resonance.kuramoto import Kuramoto
+from dreampods.resonance.loudness import Exposure, Loudness, Meter
+from dreampods.resonance.mixer import Mixed, Mixer
+from dreampods.resonance.modes import ModeBank
+from dreampods.resonance.noise import NoiseBank
+from dreampods.resonance.order import Order, OrderSums, order_parameter, order_sums
+from dreampods.resonance.pairs import MEASURES, Pairs, PairSums, nm_plv, pair_sums, plv, raised
+from dreampods.resonance.phasors import phasors
+from dreampods.resonance.resampler import Resampler, read_chunks
+from dreampods.resonance.resonators import ResonatorBank
+from dreampods.resonance.room import Reverb, add_layer
+from dreampods.resonance.slow_waves import SlowWaveCues, SlowWaves
 from dreampods.resonance.surrogates import (
     order_p_value,
     plv_p_values,
     plv_surrogates,
     shift_p_values,
 )
-from dreampods.resonance.tones import (
-    ToneBank,
-)
+from dreampods.resonance.tones import ToneBank
 
 __all__ = [
     "FRAME",
