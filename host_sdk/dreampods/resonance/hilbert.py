@@ -9,7 +9,7 @@ what each new sample costs here, instead of two transforms.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, lib, new, pointer, positive, whole
+from dreampods.resonance._kernel import checked, lib, masked, new, pointer, positive, whole
 
 _SHORTEST = 8
 
@@ -76,14 +76,7 @@ class EndpointHilbert:
         others calibrated anew; 0 where less than a quarter of the window's weight is there, as at
         the start.
         """
-        shape = ("frames", self._channels)
-        if valid is None:
-            signal = checked("x", x, np.float64, shape)
-            mask = None
-        else:
-            signal = checked("x", x, np.float64, shape, finite=False)
-            mask = checked("valid", valid, np.bool_, signal.shape)
-            checked("x where valid", np.where(mask, signal, 0.0), np.float64, shape)
+        signal, mask = masked(x, valid, self._channels)
         phasors = np.empty((len(signal), self._channels, self._bands), np.complex128)
         lib.rs_hilbert_process(
             self._hilbert, len(signal), pointer(signal), pointer(mask), pointer(phasors)

@@ -9,7 +9,7 @@ computed of anything, also of noise.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, lib, new, pointer, positive, whole
+from dreampods.resonance._kernel import checked, lib, masked, new, pointer, positive, whole
 
 
 class ResonatorBank:
@@ -50,14 +50,7 @@ class ResonatorBank:
         valid: (frames, channels), False where a sample is missing; x may be anything there. Over
         a gap the phasor rotates on and decays, nothing is added, and the confidence falls.
         """
-        shape = ("frames", self._channels)
-        if valid is None:
-            signal = checked("x", x, np.float64, shape)
-            mask = None
-        else:
-            signal = checked("x", x, np.float64, shape, finite=False)
-            mask = checked("valid", valid, np.bool_, signal.shape)
-            checked("x where valid", np.where(mask, signal, 0.0), np.float64, shape)
+        signal, mask = masked(x, valid, self._channels)
         frames = len(signal)
         phasors = np.empty((frames, self._channels, self._bands), np.complex128)
         lib.rs_resonators_process(

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dreampods.resonance._kernel import (
-    checked,
     ffi,
     lib,
+    masked,
     new,
     not_negative,
     number,
@@ -113,14 +113,7 @@ class SlowWaves:
         this block. valid: (frames, channels), False where a sample is missing; x may be anything
         there.
         """
-        shape = ("frames", self._channels)
-        if valid is None:
-            signal = checked("x", x, np.float64, shape)
-            mask = None
-        else:
-            signal = checked("x", x, np.float64, shape, finite=False)
-            mask = checked("valid", valid, np.bool_, signal.shape)
-            checked("x where valid", np.where(mask, signal, 0.0), np.float64, shape)
+        signal, mask = masked(x, valid, self._channels)
         most = 2 + int(len(signal) / (_LEAST_REFRACTORY_S * self._rate_hz))
         cues = np.empty(self._channels * most, _CUE)
         found = lib.rs_slow_waves_process(
