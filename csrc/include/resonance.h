@@ -33,6 +33,7 @@
 #ifndef DREAMPODS_RESONANCE_H
 #define DREAMPODS_RESONANCE_H
 
+#include "resonance/numbers.h"
 #include "resonance/analysis.h"
 #include "resonance/rhythm.h"
 #include "resonance/synchrony.h"

@@ -220,7 +220,7 @@ def frames_decode() -> Kernel:
     given, payloads = pointer(stream), pointer(out)
 
     def call() -> int:
-        return int(lib.rs_frames_decode(streams, 1, pod, size, given, frames, payloads))
+        return int(lib.rs_frames_decode(streams, 1, pod, size, len(stream), given, frames, payloads))
 
     assert call() == count
     return Kernel(

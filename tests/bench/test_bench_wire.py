@@ -132,7 +132,7 @@ def test_the_calls_alone(race, who: str, size: int) -> None:
     pod, length = ffi.new("uint32_t[]", [0]), ffi.new("uint32_t[]", [len(stream)])
 
     def find() -> int:
-        return int(lib.rs_frames_decode(streams, 1, pod, length, stream, found, out))
+        return int(lib.rs_frames_decode(streams, 1, pod, length, len(stream), stream, found, out))
 
     assert find() == COUNT
     assert room[: COUNT * size].tobytes() == b"".join(payloads)

@@ -59,7 +59,7 @@ static void streams(int spoil)
         rs_frame *frames = malloc(most / 12 * sizeof *frames + 1);
         for (size_t k = 0; step && k < PODS; k++)
             memcpy(bytes + k * step, stream + at, step);
-        const size_t now = rs_frames_decode(pods, PODS, pod, length, bytes, frames, payloads);
+        const size_t now = rs_frames_decode(pods, PODS, pod, length, PODS * step, bytes, frames, payloads);
         REQUIRE(now % PODS == 0 && now <= most / 12);
         for (size_t k = 0; k < now; k++)
             REQUIRE(frames[k].offset + frames[k].length <= most && frames[k].length <= 1024);
@@ -73,6 +73,11 @@ static void streams(int spoil)
     rs_frames_state(pods, faults);
     REQUIRE(faults[0].corrupt == faults[1].corrupt && faults[0].skipped == faults[2].skipped);
     REQUIRE(spoil || (faults[0].corrupt == 0 && faults[0].skipped == 0));
+    const uint32_t nobody[2] = {0, PODS}, two[2] = {2, 2};
+    const size_t still = rs_frames_held(pods);
+    REQUIRE(rs_frames_decode(pods, 2, nobody, two, 4, stream, whole, stream) == SIZE_MAX);
+    REQUIRE(rs_frames_decode(pods, 1, nobody, two, 4, stream, whole, stream) == SIZE_MAX);
+    REQUIRE(rs_frames_held(pods) == still);
     rs_frames_restart(pods, 0);
     rs_frames_restart(pods, 1);
     rs_frames_restart(pods, 2);

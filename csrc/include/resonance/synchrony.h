@@ -85,10 +85,11 @@ rs_pairs *rs_pairs_new(size_t pods, size_t bands, size_t window, double memory, 
                        int single);
 void rs_pairs_free(rs_pairs *pairs);
 
-/* z: complex [frames, pods, bands]; 0 has no angle, and weight 0 (1 where `weighted` is 0).
- * weight [frames, pods, bands], not negative, or NULL for 1 each. The second is for single. */
-void rs_pairs_push(rs_pairs *pairs, size_t frames, const double *z, const double *weight);
-void rs_pairs_push_single(rs_pairs *pairs, size_t frames, const float *z, const float *weight);
+/* z: complex [frames, pods, bands]; 0 has no angle, and weight 0. weight [frames, pods, bands], not
+ * negative, or NULL for 1 each. The second is for single. Returns 0; or -1, touching nothing, if
+ * `weighted` is 0 and there are weights, or a z of 0. */
+int rs_pairs_push(rs_pairs *pairs, size_t frames, const double *z, const double *weight);
+int rs_pairs_push_single(rs_pairs *pairs, size_t frames, const float *z, const float *weight);
 
 /* out [bands, pods, pods]: a measure whose sums are kept. */
 void rs_pairs_values(const rs_pairs *pairs, rs_pair_measure measure, double *out);

@@ -53,12 +53,13 @@ void rs_frames_restart(rs_frames *streams, uint32_t pod);
 /* Bytes held by all streams together. */
 size_t rs_frames_held(const rs_frames *streams);
 
-/* Takes `reads` reads: the first length[0] of bytes came from pod[0], the next length[1] from
- * pod[1], and so on; a pod may come again. Together with what is held they are below 2^32 bytes.
- * With n the sum of length and rs_frames_held: frames [n / 12] and payloads [n] out, offsets count
- * from payloads[0]. Returns the number of frames, in the order in which they ended. */
+/* Takes `reads` reads, bytes [n]: the first length[0] of them came from pod[0], the next length[1] from
+ * pod[1], and so on; a pod may come again, and reads of one pod in a row are one. Room out: with
+ * `most` the sum of n and rs_frames_held, frames [most / 12] and payloads [most]; offsets count from
+ * payloads[0]. Returns the number of frames, in the order in which they ended; or SIZE_MAX, touching
+ * nothing, if there is no such pod, the lengths do not add up to n, or `most` is not below 2^32. */
 size_t rs_frames_decode(rs_frames *streams, size_t reads, const uint32_t *pod,
-                        const uint32_t *length, const uint8_t *bytes, rs_frame *frames,
+                        const uint32_t *length, size_t n, const uint8_t *bytes, rs_frame *frames,
                         uint8_t *payloads);
 
 /* faults [pods]. */

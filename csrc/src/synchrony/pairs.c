@@ -254,9 +254,30 @@ static void push_some(rs_pairs *pairs, size_t frames, const void *z, const void 
     }
 }
 
-static void push(rs_pairs *pairs, size_t frames, const char *z, const char *weight)
+/* Of z, complex [n]. What says so is as wide as a number, or compilers spend their time on widening. */
+RS_CLONES static int any_zero(size_t n, const double *z)
 {
-    const size_t step = pairs->layout.pods * pairs->layout.bands * pairs->size;
+    uint64_t any = 0;
+    for (size_t i = 0; i < n; i++)
+        any |= (z[2 * i] == 0.0) & (z[2 * i + 1] == 0.0);
+    return any != 0;
+}
+
+RS_CLONES static int any_zero_single(size_t n, const float *z)
+{
+    uint32_t any = 0;
+    for (size_t i = 0; i < n; i++)
+        any |= (z[2 * i] == 0.0f) & (z[2 * i + 1] == 0.0f);
+    return any != 0;
+}
+
+static int push(rs_pairs *pairs, size_t frames, const char *z, const char *weight)
+{
+    const size_t count = pairs->layout.pods * pairs->layout.bands, step = count * pairs->size;
+    if (!pairs->layout.weighted
+        && (weight != NULL || (pairs->single ? any_zero_single(frames * count, (const float *)(const void *)z)
+                                             : any_zero(frames * count, (const double *)(const void *)z))))
+        return -1;
     while (frames) {
         size_t some = frames < MOST_FRAMES ? frames : MOST_FRAMES;
         if (pairs->window && some > pairs->window - pairs->slot)
@@ -267,16 +288,17 @@ static void push(rs_pairs *pairs, size_t frames, const char *z, const char *weig
         if (weight != NULL)
             weight += some * step;
     }
+    return 0;
 }
 
-void rs_pairs_push(rs_pairs *pairs, size_t frames, const double *z, const double *weight)
+int rs_pairs_push(rs_pairs *pairs, size_t frames, const double *z, const double *weight)
 {
-    push(pairs, frames, (const char *)z, (const char *)weight);
+    return push(pairs, frames, (const char *)z, (const char *)weight);
 }
 
-void rs_pairs_push_single(rs_pairs *pairs, size_t frames, const float *z, const float *weight)
+int rs_pairs_push_single(rs_pairs *pairs, size_t frames, const float *z, const float *weight)
 {
-    push(pairs, frames, (const char *)z, (const char *)weight);
+    return push(pairs, frames, (const char *)z, (const char *)weight);
 }
 
 void rs_pairs_values(const rs_pairs *pairs, rs_pair_measure measure, double *out)

@@ -11,6 +11,7 @@
 #include "pairs.h"
 
 #define STRIP 64                    /* pairs at a time */
+#define LINE 8                      /* values in a cache line, and in a vector */
 #define LEAST_VARIATION 1e-6        /* of the sum of squares: less may be rounding */
 
 typedef double strip[STRIP];
@@ -42,6 +43,11 @@ uint32_t rs_pair_sums_for(rs_pair_measure measure)
 RS_INLINE double within(double value, double least, double most)
 {
     return value < least ? least : value > most ? most : value;
+}
+
+RS_INLINE double at_most_1(double value)
+{
+    return value > 1.0 ? 1.0 : value;
 }
 
 /* |u|, and u's direction, which is 1 where u has none: a choice like another, as numpy's angle of 0. */
@@ -86,14 +92,14 @@ RS_INLINE void locking(rs_pair_measure measure, const row_of_pairs *row, size_t 
     SUM(LOCK_IM);
     if (measure == RS_PLV && row->equal_weights) {
         const double per_weight = 1.0 / WEIGHT[0]; /* half of the time would go to dividing */
-        EACH out[i] = within(sqrt(LOCK_RE[i] * LOCK_RE[i] + LOCK_IM[i] * LOCK_IM[i]) * per_weight, 0.0, 1.0);
+        EACH out[i] = at_most_1(sqrt(LOCK_RE[i] * LOCK_RE[i] + LOCK_IM[i] * LOCK_IM[i]) * per_weight);
     } else if (measure == RS_PLV) {
-        EACH out[i] = within(sqrt(LOCK_RE[i] * LOCK_RE[i] + LOCK_IM[i] * LOCK_IM[i]) / WEIGHT[i], 0.0, 1.0);
+        EACH out[i] = at_most_1(sqrt(LOCK_RE[i] * LOCK_RE[i] + LOCK_IM[i] * LOCK_IM[i]) / WEIGHT[i]);
     } else if (measure == RS_CIPLV) {
         EACH {
             const double re = LOCK_RE[i] / WEIGHT[i], im = LOCK_IM[i] / WEIGHT[i];
             const double rest = 1.0 - re * re;
-            out[i] = rest > LEAST_VARIATION ? within(fabs(im) / sqrt(rest), 0.0, 1.0) : NAN;
+            out[i] = rest > LEAST_VARIATION ? at_most_1(fabs(im) / sqrt(rest)) : NAN;
         }
     } else {
         EACH {
@@ -110,7 +116,7 @@ RS_INLINE void lags(rs_pair_measure measure, const row_of_pairs *row, size_t cou
     SUM(LAG_SIZE);
     SUM(LAG_SQUARE);
     if (measure == RS_WPLI) {
-        EACH out[i] = LAG_SIZE[i] > 0.0 ? within(fabs(LAG[i]) / LAG_SIZE[i], 0.0, 1.0) : NAN;
+        EACH out[i] = LAG_SIZE[i] > 0.0 ? at_most_1(fabs(LAG[i]) / LAG_SIZE[i]) : NAN;
     } else {
         EACH {
             const double all = LAG_SIZE[i] * LAG_SIZE[i], pairs = all - LAG_SQUARE[i];
@@ -193,10 +199,16 @@ RS_INLINE void envelope_correlation(const row_of_pairs *row, size_t count, doubl
     }
 }
 
+RS_INLINE void effective_frames(const row_of_pairs *row, size_t count, double *out)
+{
+    SUM(WEIGHT);
+    SUM(SQUARE);
+    EACH out[i] = WEIGHT[i] * WEIGHT[i] / SQUARE[i];
+}
+
 /* Fills the lower half from the upper one, a cache line at a time. */
 RS_INLINE void mirror(size_t pods, double *out)
 {
-    enum { LINE = 8 };
     for (size_t a = 0; a < pods; a += LINE) {
         const size_t most = pods - a < LINE ? pods - a : LINE;
         for (size_t b = a + 1; b < pods; b++) {
@@ -224,40 +236,39 @@ static void pairs_measure(rs_pair_measure measure, size_t pods, const double *co
     const uint32_t one_sided = bits(RS_SUM_DOUBLE_RE, RS_SUM_POWER);
     row_of_pairs rows, *const row = &rows;
     row->equal_weights = across[RS_SUM_WEIGHT] == 0;
+    const double nothing = measure == RS_N_EFF ? 0.0 : (double)NAN;
     for (size_t a = 0; a < pods; a++)
-        for (size_t start = a; start < pods; start += STRIP) {
+        for (size_t start = a / LINE * LINE; start < pods; start += STRIP) { /* whole vectors; mirrored over later */
             const size_t count = pods - start < STRIP ? pods - start : STRIP;
             for (size_t k = 0; k < count_needed; k++) {
                 const size_t sum = needed[k];
+                if (across[sum] == 0 && down[sum] == 0 && (a || start))
+                    continue; /* the same for all, and copied with the first strip */
                 row->of[sum] = side_by_side(sums[sum] + a * down[sum] + start * across[sum], across[sum], count,
                                             row->copies[2 * sum]);
                 if (one_sided >> sum & 1)
                     row->back[sum] = side_by_side(sums[sum] + start * down[sum] + a * across[sum], down[sum], count,
                                                   row->copies[2 * sum + 1]);
             }
-            strip values;
+            double *const to = out + a * pods + start;
             switch (measure) {
-            case RS_PLV: case RS_CIPLV: case RS_PPC: locking(measure, row, count, values); break;
-            case RS_WPLI: case RS_WPLI2_DEBIASED: lags(measure, row, count, values); break;
-            case RS_ACCORR: adjusted_correlation(row, count, values); break;
-            case RS_CCORR: circular_correlation(row, count, values); break;
-            case RS_ENVELOPE_CORR: envelope_correlation(row, count, values); break;
-            case RS_N_EFF: {
-                SUM(WEIGHT);
-                SUM(SQUARE);
-                EACH values[i] = WEIGHT[i] * WEIGHT[i] / SQUARE[i];
-                break;
-            }
+            case RS_PLV: case RS_CIPLV: case RS_PPC: locking(measure, row, count, to); break;
+            case RS_WPLI: case RS_WPLI2_DEBIASED: lags(measure, row, count, to); break;
+            case RS_ACCORR: adjusted_correlation(row, count, to); break;
+            case RS_CCORR: circular_correlation(row, count, to); break;
+            case RS_ENVELOPE_CORR: envelope_correlation(row, count, to); break;
+            case RS_N_EFF: effective_frames(row, count, to); break;
             case RS_PAIR_MEASURES: return;
             }
             /* Taking away leaves rounding errors; the count, which is exact, tells whether they are all. */
             SUM(WEIGHT);
             SUM(FRAMES);
-            const double nothing = measure == RS_N_EFF ? 0.0 : (double)NAN;
-            double *const to = out + a * pods + start;
-            EACH to[i] = ((FRAMES[i] > 0.5) & (WEIGHT[i] > 0.0)) ? values[i] : nothing;
-            if ((measure == RS_WPLI || measure == RS_WPLI2_DEBIASED) && start == a)
-                to[0] = NAN;
+            if (!row->equal_weights)
+                EACH to[i] = ((FRAMES[i] > 0.5) & (WEIGHT[i] > 0.0)) ? to[i] : nothing;
+            else if (!(FRAMES[0] > 0.5 && WEIGHT[0] > 0.0))
+                EACH to[i] = nothing;
+            if ((measure == RS_WPLI || measure == RS_WPLI2_DEBIASED) && start <= a)
+                to[a - start] = NAN;
         }
     mirror(pods, out);
 }

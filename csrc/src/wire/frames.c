@@ -12,7 +12,7 @@
 #include "resonance.h"
 #include "simd.h"
 
-enum { MAGIC = 0xD7, HEADER = 8, CRC = 4, MOST_PAYLOAD = 1024, MOST_FRAME = 1036 };
+enum { MAGIC = 0xD7, HEADER = 8, CRC = 4, MOST_PAYLOAD = 1024, MOST_FRAME = 1036, ENCODED_TOGETHER = 16 };
 
 /* What the register holds, inverted, after a frame and its own CRC in little-endian order. */
 static const uint32_t RESIDUE = 0x2144DF1C;
@@ -184,17 +184,29 @@ static void take(stream *from, size_t n, const uint8_t *bytes, basket *to, rs_fr
 }
 
 size_t rs_frames_decode(rs_frames *streams, size_t reads, const uint32_t *pod,
-                        const uint32_t *length, const uint8_t *bytes, rs_frame *frames,
+                        const uint32_t *length, size_t n, const uint8_t *bytes, rs_frame *frames,
                         uint8_t *payloads)
 {
-    basket to = {.frames = frames, .most = SIZE_MAX, .payloads = payloads};
+    size_t sum = 0;
     for (size_t k = 0; k < reads; k++) {
-        stream *from = &streams->streams[pod[k]];
+        if (pod[k] >= streams->pods)
+            return SIZE_MAX;
+        sum += length[k];
+    }
+    if (sum != n || n > UINT32_MAX || streams->held > UINT32_MAX - n)
+        return SIZE_MAX;
+    basket to = {.frames = frames, .most = SIZE_MAX, .payloads = payloads};
+    for (size_t k = 0; k < reads;) {
+        const uint32_t who = pod[k];
+        size_t together = length[k++];
+        while (k < reads && pod[k] == who) /* they lie one behind the other, as they were sent */
+            together += length[k++];
+        stream *from = &streams->streams[who];
         const size_t held = from->held;
-        to.pod = pod[k];
-        take(from, length[k], bytes, &to, &streams->faults[pod[k]]);
+        to.pod = who;
+        take(from, together, bytes, &to, &streams->faults[who]);
         streams->held += from->held - held;
-        bytes += length[k];
+        bytes += together;
     }
     return to.found;
 }
@@ -211,27 +223,41 @@ size_t rs_frames_bytes(size_t n, const rs_frame *frames, size_t room)
     return bytes;
 }
 
+/* A frame without its CRC; returns where that belongs. */
+RS_INLINE uint8_t *write_frame(const rs_frame *frame, const uint8_t *payloads, uint8_t *out)
+{
+    out[0] = MAGIC;
+    out[1] = frame->type;
+    out[2] = (uint8_t)(frame->seq & 0xFF);
+    out[3] = (uint8_t)(frame->seq >> 8);
+    out[4] = (uint8_t)(frame->length & 0xFF);
+    out[5] = (uint8_t)(frame->length >> 8);
+    out[6] = frame->epoch;
+    out[7] = check(out);
+    if (frame->length)
+        memcpy(out + HEADER, payloads + frame->offset, frame->length);
+    return out + HEADER + frame->length;
+}
+
 size_t rs_frames_encode(size_t n, const rs_frame *frames, const uint8_t *payloads, uint8_t *out)
 {
     if (!rs_frames_bytes(n, frames, SIZE_MAX))
         return 0;
     const uint8_t *start = out;
-    for (size_t k = 0; k < n; k++) {
-        const rs_frame *frame = &frames[k];
-        out[0] = MAGIC;
-        out[1] = frame->type;
-        out[2] = (uint8_t)(frame->seq & 0xFF);
-        out[3] = (uint8_t)(frame->seq >> 8);
-        out[4] = (uint8_t)(frame->length & 0xFF);
-        out[5] = (uint8_t)(frame->length >> 8);
-        out[6] = frame->epoch;
-        out[7] = check(out);
-        if (frame->length)
-            memcpy(out + HEADER, payloads + frame->offset, frame->length);
-        out += HEADER + frame->length;
-        const uint32_t crc = rs_crc32(0, HEADER + (size_t)frame->length, out - HEADER - frame->length);
-        for (int byte = 0; byte < CRC; byte++)
-            *out++ = (uint8_t)(crc >> 8 * byte);
+    for (size_t k = 0; k < n;) {
+        /* A few are written, then all get their CRCs: a processor reads back at once what it wrote, but not if the
+         * reads are wider than the writes were */
+        const size_t end = n - k < ENCODED_TOGETHER ? n : k + ENCODED_TOGETHER;
+        uint8_t *at = out;
+        for (size_t j = k; j < end; j++)
+            at = write_frame(&frames[j], payloads, at) + CRC;
+        for (; k < end; k++) {
+            const size_t length = HEADER + (size_t)frames[k].length;
+            const uint32_t crc = rs_crc32(0, length, out);
+            out += length;
+            for (int byte = 0; byte < CRC; byte++)
+                *out++ = (uint8_t)(crc >> 8 * byte);
+        }
     }
     return (size_t)(out - start);
 }

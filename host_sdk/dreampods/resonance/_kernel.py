@@ -51,28 +51,37 @@ def checked(
     wanted = np.dtype(dtype)
     try:
         raw = np.asarray(value)
-        if raw.dtype.kind == "c" and wanted.kind != "c":
-            raise ValueError(f"{name} must hold real numbers, these are complex")
         if raw.dtype == wanted and raw.flags.c_contiguous:
             array = raw
+        elif raw.dtype.kind == "c" and wanted.kind != "c":
+            raise ValueError(f"{name} must hold real numbers, these are complex")
         else:
             with np.errstate(over="ignore"):  # what overflows is told below
                 array = np.ascontiguousarray(raw, dtype=wanted)
     except TypeError as error:
         raise ValueError(f"{name} must hold numbers: {error}") from error
-    if raw.ndim != len(shape) or any(
-        isinstance(length, int) and length != found
-        for length, found in zip(shape, raw.shape, strict=True)
-    ):
+    fits = raw.ndim == len(shape)
+    for length, found in zip(shape, raw.shape, strict=False):
+        fits = fits and (length == found or isinstance(length, str))
+    if not fits:
         words = ", ".join(map(str, shape))
         raise ValueError(f"{name} must have the shape ({words}), this has {raw.shape}")
     if array.size == 0:
         raise ValueError(f"{name} holds nothing, its shape is {raw.shape}")
-    if finite and not np.isfinite(array).all():
+    if finite and not _all_finite(array):
         raise ValueError(f"{name} holds NaN, infinity or a number too large for {wanted}")
     if least is not None and not (array >= least).all():
         raise ValueError(f"{name} must not be below {least:g}")
     return array
+
+
+def _all_finite(array: NDArray[Any]) -> bool:
+    kind = array.dtype.char
+    if kind in "dD":
+        return bool(lib.rs_all_finite(array.nbytes // 8, pointer(array)))
+    if kind in "fF":
+        return bool(lib.rs_all_finite_single(array.nbytes // 4, pointer(array)))
+    return True  # whole numbers and truth
 
 
 def masked(

@@ -25,10 +25,12 @@ FRAME = np.dtype(
         ("type", np.uint8),
         ("epoch", np.uint8),
         ("spare", np.uint8, (2,)),
-    ]
+    ],
+    align=True,
 )
 _LEAST_FRAME = wire.HEADER_BYTES + wire.CRC_BYTES
 _MOST_BYTES = 2**32 - 1  # what an offset can count
+_REFUSED = 2 ** (8 * ffi.sizeof("size_t")) - 1
 _FORMATS = {
     "u16": lib.RS_U16,
     "i16": lib.RS_I16,
@@ -69,8 +71,6 @@ class FrameDecoder:
         if self._pods > _MOST_BYTES:
             raise ValueError(f"pods must be below 2**32, not {self._pods}")
         self._streams = new(lib.rs_frames_new, lib.rs_frames_free, self._pods)
-        # Room for as many frames as there would be without payloads; as bytes, which numpy copies faster
-        self._room = np.empty(0, np.uint8)
 
     def decode(self, reads: Iterable[tuple[int, bytes]]) -> Frames:
         """Take reads, (pod, bytes) each, in their order; returns the frames that are whole by now.
@@ -79,34 +79,41 @@ class FrameDecoder:
             ValueError: no such pod, or 4 GiB and more in one call. Nothing was taken then.
             TypeError: something that is not bytes, as `bytes.join` says it.
         """
-        taken = list(reads)
-        pods = [pod for pod, _data in taken]
-        if pods and not 0 <= min(pods) <= max(pods) < self._pods:
-            raise ValueError(
+        columns = tuple(zip(*reads, strict=True))
+        pods, parts = columns if columns else ((), ())
+        data = b"".join(parts)
+        lengths = tuple(map(len, parts))
+        most = lib.rs_frames_held(self._streams) + len(data)
+        # Room for as many frames as there would be without payloads; as bytes, which numpy makes faster
+        room = np.empty(most // _LEAST_FRAME * FRAME.itemsize, np.uint8)
+        payloads = np.empty(most, np.uint8)
+        try:
+            found = lib.rs_frames_decode(
+                self._streams,
+                len(lengths),
+                pods,
+                lengths,
+                len(data),
+                data,
+                ffi.from_buffer("rs_frame[]", room),
+                ffi.from_buffer("uint8_t[]", payloads),
+            )
+        except OverflowError:  # beyond 32 bits
+            found = _REFUSED
+        if found == _REFUSED:
+            raise self._refusal(pods, lengths, data)
+        return Frames(np.ndarray((found,), FRAME, room), payloads)
+
+    def _refusal(
+        self, pods: tuple[int, ...], lengths: tuple[int, ...], data: bytes
+    ) -> ValueError:
+        if not 0 <= min(pods) <= max(pods) < self._pods:
+            return ValueError(
                 f"pods are 0 to {self._pods - 1}, there are reads of {min(pods)} to {max(pods)}"
             )
-        parts = [data for _pod, data in taken]
-        lengths = list(map(len, parts))
-        data = b"".join(parts)
         if sum(lengths) != len(data):
-            raise ValueError("a read must be bytes, or an array of uint8")
-        most = lib.rs_frames_held(self._streams) + len(data)
-        if most > _MOST_BYTES:
-            raise ValueError(f"{most} bytes are too many for one call")
-        room = most // _LEAST_FRAME * FRAME.itemsize
-        if room > len(self._room):
-            self._room = np.empty(room, np.uint8)
-        payloads = np.empty(most, np.uint8)
-        found = lib.rs_frames_decode(
-            self._streams,
-            len(taken),
-            pods,
-            lengths,
-            data,
-            ffi.from_buffer("rs_frame[]", self._room),
-            ffi.from_buffer("uint8_t[]", payloads),
-        )
-        return Frames(self._room[: found * FRAME.itemsize].copy().view(FRAME), payloads)
+            return ValueError("a read must be bytes, or an array of uint8")
+        return ValueError(f"{len(data)} bytes are too many for one call")
 
     def restart(self, pod: int) -> None:
         """A new connection to `pod`: the start of a frame that was held is forgotten, counters stay."""
@@ -143,10 +150,11 @@ def encode_frames(
         ValueError: another type or shape, no frame, a payload of more than 1024 bytes, or one that
             lies outside `payloads`.
     """
-    frames = np.require(frames, requirements=("C", "A"))
     if frames.dtype != FRAME or frames.ndim != 1 or not len(frames):
         raise ValueError(f"frames are (n,) of FRAME, not {frames.shape} of {frames.dtype}")
-    content = np.frombuffer(payloads, np.uint8)
+    if not (frames.flags.c_contiguous and frames.flags.aligned):
+        frames = frames.copy()
+    content = ffi.from_buffer("uint8_t[]", payloads)
     described = ffi.from_buffer("rs_frame[]", frames)
     size = lib.rs_frames_bytes(len(frames), described, len(content))
     if not size:
@@ -155,7 +163,7 @@ def encode_frames(
             raise ValueError(f"a payload has at most {wire.MAX_PAYLOAD} bytes, not {most}")
         raise ValueError(f"a payload ends outside the {len(content)} bytes of payloads")
     out = np.empty(size, np.uint8)
-    lib.rs_frames_encode(len(frames), described, pointer(content), pointer(out))
+    lib.rs_frames_encode(len(frames), described, content, pointer(out))
     return out
 
 

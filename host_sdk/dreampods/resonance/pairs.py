@@ -190,17 +190,15 @@ class Pairs(_Measured):
         all frames are to count fully it is refused.
         """
         phasors = checked("u", u, self._complex, ("frames", self._pods, self._bands))
-        if not self._weighted:
-            if weight is not None:
-                raise ValueError("these pairs were made without weights")
-            if not phasors.all():
-                raise ValueError("u holds a 0, which has no angle and so no weight; use weights")
         weights = (
             None
             if weight is None
             else checked("weight", weight, self._real, phasors.shape, least=0)
         )
-        self._push(self._pairs, len(phasors), pointer(phasors), pointer(weights))
+        if self._push(self._pairs, len(phasors), pointer(phasors), pointer(weights)):
+            if weights is not None:
+                raise ValueError("these pairs were made without weights")
+            raise ValueError("u holds a 0, which has no angle and so no weight; use weights")
 
     def value(self, measure: str) -> Floats:
         """The measure of that name, (bands, pods, pods)."""
