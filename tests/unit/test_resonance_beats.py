@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
@@ -186,6 +186,20 @@ def test_a_sensor_that_suddenly_sees_less_is_heard_again(listen: str) -> None:
 
 
 @of_both
+@pytest.mark.parametrize("share", [0.5, 0.2])
+def test_a_few_weak_beats_are_not_missed(listen: str, share: float) -> None:
+    """As when vessels narrow for a while: no time to wait until a threshold has come down."""
+    times = _times(60)
+    x = _MAKE[listen](times, 60, 100)
+    x[2000:2800] *= share
+    beats = _find(x, 100, listen)
+    weak = (times > 20.5) & (times < 27.5)
+    found = (beats.time_s > 20.5) & (beats.time_s < 27.5)
+    assert _f1(beats.time_s[found], times[weak], 0.05) == 1
+    assert _f1(beats.time_s, times, 0.05) > 0.98
+
+
+@of_both
 def test_clipped_crests_are_beats(listen: str) -> None:
     times = _times(60)
     x = np.minimum(_MAKE[listen](times, 60, 100), 0.6)
@@ -322,6 +336,8 @@ def test_pieces_give_what_the_whole_gives(
     scale=st.sampled_from([1e-30, 1.0, 1e30]),
     lost=st.sampled_from([0.0, 0.1, 0.6]),
 )
+# A rise so late in its window that the shape after it has not all come
+@example(seed=8068, listen="pulse", rate=45.0, scale=1e-30, lost=0.6)
 def test_whatever_comes_the_promises_hold(
     seed: int, listen: str, rate: float, scale: float, lost: float
 ) -> None:

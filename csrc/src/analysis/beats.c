@@ -25,7 +25,10 @@ static const double UPRIGHT_PULL = 0.1;  /* per beat */
 static const double TURN_OVER = 0.25;    /* so much more must they reach to the other side to be looked for there */
 static const double RING_S = 4.0;        /* kept: the longest interval, and what comes after its end */
 
-enum { BLOCK = 64 };                     /* frames of all channels that stay in the cache while each is served */
+enum {
+    BLOCK = 64,    /* frames of all channels that stay in the cache while each is served */
+    STRENGTHS = 5  /* beats whose strength is remembered: few, for vessels narrow from one beat to the next */
+};
 
 /* How a beat looks in a kind of signal. The two averages are as long as Elgendi's; all else was chosen while looking
  * at the recordings named in tests/peers/test_peers_rhythm.py. */
@@ -124,7 +127,8 @@ rs_beats *rs_beats_new(size_t channels, double rate_hz, int32_t listen)
         one->smooth = room;
         room += ring;
         one->began = -1;
-        one->heart.strengths.most = one->heart.intervals_s.most = PAST_MOST;
+        one->heart.strengths.most = STRENGTHS;
+        one->heart.intervals_s.most = PAST_MOST;
     }
     return beats;
 }
@@ -181,9 +185,11 @@ RS_INLINE double curve_at(const rs_beats *beats, const channel_state *one, int64
     return before + after - 2.0 * one->smooth[i & beats->mask];
 }
 
+/* Of the samples from a to b those that are known to be lost: what is still to come is not. */
 static double lost_between(const channel_state *one, int64_t a, int64_t b)
 {
-    return ring_before(&one->lost, b) - ring_before(&one->lost, a > 0 ? a : 0);
+    const int64_t newest = one->lost.next;
+    return ring_before(&one->lost, b < newest ? b : newest) - ring_before(&one->lost, a > 0 ? a : 0);
 }
 
 /* The place of the extremum around sample i, between samples: the vertex of the parabola through three. */

@@ -9,7 +9,7 @@
 #include "beats.h"
 
 static const double TRUSTED = 0.5;            /* quality from which on a beat counts */
-static const double DUE_LEAST = 0.3;          /* of the usual strength, a rise must have to be a beat when one is due */
+static const double DUE_LEAST = 0.12;          /* of the usual strength, a rise must have to be a beat when one is due */
 static const double MIDDLE = 0.5, STRONG = 0.7; /* quantiles; strengths are those of beats, not of what came between */
 static const double FIRST_S = 0.8;            /* the interval expected before there was any */
 static const double PATIENCE = 1.5;           /* expected intervals without a beat, after which the limit falls, */
@@ -59,7 +59,7 @@ double heart_quality(const heart *one, const heart_manner *manner, const candida
         quality *= ramp(alike(one, found), SHAPE_NONE, SHAPE_FULL);
     if (one->strengths.count > 2) {
         const double octaves = log2(found->strength / past_usual(&one->strengths, STRONG));
-        quality *= ramp(fabs(octaves), 3.0, 1.0);
+        quality *= ramp(fabs(octaves), 4.0, 1.0);
         const double expected_s = past_usual(&one->intervals_s, MIDDLE);
         if (quality < ON_TIME && fabs(octaves) < 1.0 && about(interval_s, expected_s, NARROW))
             quality = ON_TIME * found->came;
