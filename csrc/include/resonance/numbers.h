@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* 1 if no number of x [n] is NaN or infinite, else 0. */
-int rs_all_finite(size_t n, const double *x);
-int rs_all_finite_single(size_t n, const float *x);
+/* 1 if no number of x [n] is NaN, infinite, or below `least` (-INFINITY: none is), else 0. */
+int rs_numbers_usable(size_t n, const double *x, double least);
+int rs_numbers_usable_single(size_t n, const float *x, float least);
 
 #endif

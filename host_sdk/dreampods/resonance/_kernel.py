@@ -4,6 +4,7 @@ C trusts its arguments, so every array that goes there passes `checked` (or was 
 every scalar `number`, `positive`, `not_negative` or `whole`.
 """
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +41,7 @@ def checked(
     dtype: DTypeLike,
     shape: tuple[int | str, ...],
     *,
-    least: float | None = None,
+    least: float = -math.inf,
     finite: bool = True,
 ) -> NDArray[Any]:
     """`value` as a packed array of `dtype`; ValueError if its shape or numbers are not usable.
@@ -68,20 +69,20 @@ def checked(
         raise ValueError(f"{name} must have the shape ({words}), this has {raw.shape}")
     if array.size == 0:
         raise ValueError(f"{name} holds nothing, its shape is {raw.shape}")
-    if finite and not _all_finite(array):
+    if finite and not _usable(array, least):
+        if np.isfinite(array).all():
+            raise ValueError(f"{name} must not be below {least:g}")
         raise ValueError(f"{name} holds NaN, infinity or a number too large for {wanted}")
-    if least is not None and not (array >= least).all():
-        raise ValueError(f"{name} must not be below {least:g}")
     return array
 
 
-def _all_finite(array: NDArray[Any]) -> bool:
+def _usable(array: NDArray[Any], least: float) -> bool:
     kind = array.dtype.char
     if kind in "dD":
-        return bool(lib.rs_all_finite(array.nbytes // 8, pointer(array)))
+        return bool(lib.rs_numbers_usable(array.nbytes // 8, pointer(array), least))
     if kind in "fF":
-        return bool(lib.rs_all_finite_single(array.nbytes // 4, pointer(array)))
-    return True  # whole numbers and truth
+        return bool(lib.rs_numbers_usable_single(array.nbytes // 4, pointer(array), least))
+    return bool((array >= least).all())
 
 
 def masked(
@@ -138,15 +139,22 @@ def whole(name: str, value: int) -> int:
     return found
 
 
-_C_TYPES = {"b": "uint8_t[]", "h": "int16_t[]", "f": "float[]", "d": "double[]"}
+_C_TYPES = {
+    "?": "uint8_t[]",
+    "B": "uint8_t[]",
+    "h": "int16_t[]",
+    "f": "float[]",
+    "F": "float[]",
+    "d": "double[]",
+    "D": "double[]",
+}
 
 
 def pointer(array: NDArray[Any] | None) -> Any:
     """For C: where a packed array lies; complex numbers as two real ones, truth as bytes."""
     if array is None:
         return ffi.NULL
-    kind = {"?": "b", "B": "b", "F": "f", "D": "d"}.get(array.dtype.char, array.dtype.char)
-    return ffi.from_buffer(_C_TYPES[kind], array)
+    return ffi.from_buffer(_C_TYPES[array.dtype.char], array)
 
 
 def new(make: Callable[..., Any], free: Callable[[Any], None], *arguments: Any) -> Any:
