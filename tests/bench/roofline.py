@@ -117,19 +117,23 @@ DICE = np.random.default_rng(5)
 
 
 def pairs_push() -> Kernel:
-    """A frame enters the sums of all pairs and another leaves: two complex products a pair."""
-    pods, bands, frames = 64, 8, 50
+    """A frame enters the sums of all pairs and another leaves: two complex products a pair, 16 operations."""
+    pods, bands, frames = 64, 8, 10
     u = np.exp(1j * DICE.uniform(-np.pi, np.pi, (frames, pods, bands)))
     given = pointer(u)
-    pairs = ffi.gc(lib.rs_pairwise_new(pods, bands, 300), lib.rs_pairwise_free)
+    pairs = ffi.gc(
+        lib.rs_pairs_new(pods, bands, 1000, 0.0, lib.rs_pair_sums_for(lib.RS_PLV), 0, 0), lib.rs_pairs_free
+    )
+    for _ in range(100):  # the window is full: from now on frames leave
+        lib.rs_pairs_push(pairs, frames, given, ffi.NULL)
     each = bands * pods * (pods - 1) / 2
     return Kernel(
-        "pairs push, 64 pods x 8 bands, 50 frames",
-        lambda: lib.rs_pairwise_push(pairs, frames, given, ffi.NULL),
-        bytes=u.nbytes + 2 * 16 * each,
-        flops=frames * each * 16,
+        "pairs push, 64 pods x 8 bands, 10 frames",
+        lambda: lib.rs_pairs_push(pairs, frames, given, ffi.NULL),
+        bytes=2 * u.nbytes + 2 * 16 * each,
+        flops=frames * 16 * each,
         precision="double",
-        touched=u.nbytes + 4 * 16 * each,
+        touched=2 * u.nbytes + 4 * 16 * each,
     )
 
 
@@ -152,13 +156,14 @@ def mixer() -> Kernel:
     own = (0.02 * DICE.standard_normal((pods, frames, 2))).astype(np.float32)
     common, bus = own[0].copy(), np.empty((frames, 2), np.float32)
     gain, ceiling = np.full(pods, 0.5, np.float32), np.ones(pods, np.float32)
-    mixes, peak, square = np.empty_like(own), gain.copy(), gain.copy()
-    mix = ffi.gc(lib.rs_mixer_new(pods, frames, 32000.0, 0.0015, 0.08), lib.rs_mixer_free)
-    arrays = (own, common, gain, gain, gain, ceiling, mixes, bus, peak, square)
-    given = [pointer(array) for array in arrays]
+    mixes, levels = np.empty_like(own), np.empty((pods, 5), np.float32)
+    mix = ffi.gc(lib.rs_mixer_new(pods, frames, 2, 32000.0, 0.0015, 0.08), lib.rs_mixer_free)
+    gains = [pointer(gain)] * 3
+    given = [pointer(own), pointer(common), *gains, ffi.NULL, pointer(ceiling), ffi.NULL]
+    out = [pointer(mixes), pointer(bus), ffi.from_buffer("rs_level[]", levels)]
     return Kernel(
         "mixer, 64 pods x 640 frames, stereo",
-        lambda: lib.rs_mixer_process(mix, *given),
+        lambda: lib.rs_mixer_process(mix, *given, *out),
         bytes=own.nbytes + mixes.nbytes + common.nbytes + bus.nbytes,
         flops=own.size * 16,
         precision="float",
@@ -169,7 +174,7 @@ def resampler() -> Kernel:
     """A tap: 2 to interpolate its coefficient, 2 for each channel."""
     frames = 640
     sinc = ffi.gc(lib.rs_sinc_new(32000.0, 32000.0), lib.rs_sinc_free)
-    pod = ffi.gc(lib.rs_resampler_new(sinc, 2, 4096), lib.rs_resampler_free)
+    pod = ffi.gc(lib.rs_resampler_new(sinc, 2, 4096, 1), lib.rs_resampler_free)
     x, pcm = DICE.uniform(-0.5, 0.5, (2048, 2)).astype(np.float32), np.empty((frames, 2), np.int16)
     lib.rs_resampler_write(pod, len(x), pointer(x))
     taps, out = 2 * lib.rs_sinc_reach(sinc), pointer(pcm)
@@ -199,6 +204,63 @@ def resonators() -> Kernel:
         lambda: lib.rs_resonators_process(bank, frames, given, ffi.NULL, got),
         bytes=x.nbytes + out.nbytes,
         flops=frames * channels * 8 * 24,
+        precision="double",
+    )
+
+
+def hilbert() -> Kernel:
+    """A frame: the window's dot product with one complex row of coefficients, 4 a sample."""
+    channels, window, frames = 64, 1000, 25
+    low, high = np.array([8.0]), np.array([12.0])
+    made = ffi.gc(
+        lib.rs_hilbert_new(channels, 1, window, 250.0, pointer(low), pointer(high)), lib.rs_hilbert_free
+    )
+    x, out = DICE.standard_normal((frames, channels)), np.empty((frames, channels, 1), complex)
+    given, got = pointer(x), pointer(out)
+    return Kernel(
+        "Hilbert, 64 channels, window of 1000, 25 frames",
+        lambda: lib.rs_hilbert_process(made, frames, given, ffi.NULL, got),
+        bytes=x.nbytes + out.nbytes,
+        flops=frames * channels * window * 4,
+        precision="double",
+        touched=8 * window * (channels + 2),
+    )
+
+
+def modes() -> Kernel:
+    """A frame of a mode in an ear: a complex product (6) and a sum (1)."""
+    voices, count, frames = 8, 96, 640
+    freq, decay = DICE.uniform(100, 4000, count), np.full(count, 1e6)  # nothing falls silent
+    bank = ffi.gc(
+        lib.rs_modes_new(voices, count, 32000.0, pointer(freq), pointer(decay), ffi.NULL), lib.rs_modes_free
+    )
+    strike = pointer(np.full((voices, count, 2), 0.01, np.float32))
+    out = pointer(np.empty((voices, frames, 2), np.float32))
+    who, when = ffi.new("size_t[]", list(range(voices))), ffi.new("size_t[]", voices)
+    lib.rs_modes_process(bank, frames, voices, who, when, strike, ffi.NULL, out)
+    return Kernel(
+        "modes, 8 voices x 96 modes, 640 frames, stereo",
+        lambda: lib.rs_modes_process(bank, frames, 0, ffi.NULL, ffi.NULL, ffi.NULL, ffi.NULL, out),
+        bytes=8 * voices * frames,
+        flops=voices * count * frames * 2 * 7,
+        precision="float",
+    )
+
+
+def oscillators() -> Kernel:
+    """Heun's step: twice sine and cosine (32), the mean field (2) and the pull of it (5)."""
+    n, steps = 4096, 10
+    phase, natural = DICE.uniform(-np.pi, np.pi, n), DICE.normal(1, 0.1, n)
+    model = ffi.gc(
+        lib.rs_kuramoto_new(1, ffi.new("size_t[]", [n]), pointer(phase), 1), lib.rs_kuramoto_free
+    )
+    coupling, lag, out = np.array([0.1]), np.array([0.0]), np.empty((steps, n))
+    given, got = [pointer(one) for one in (natural, coupling, lag)], pointer(out)
+    return Kernel(
+        "Kuramoto, 4096 oscillators, 10 steps",
+        lambda: lib.rs_kuramoto_run(model, steps, 0.01, *given, ffi.NULL, ffi.NULL, 0.0, got),
+        bytes=natural.nbytes + out.nbytes,
+        flops=n * steps * 2 * 39,
         precision="double",
     )
 
@@ -241,6 +303,9 @@ KERNELS: tuple[Callable[[], Kernel], ...] = (
     mixer,
     resampler,
     resonators,
+    hilbert,
+    modes,
+    oscillators,
     frames_decode,
     crc,
 )
