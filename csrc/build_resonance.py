@@ -42,6 +42,7 @@ def cdef_from(header: Path) -> str:
     code = header.read_text()
     parts = re.findall(r'^#include "(.+)"', code, flags=re.MULTILINE)
     code += "".join((header.parent / part).read_text() for part in parts)
+    code = re.sub(r"#ifdef __cplusplus.*?#endif", "", code, flags=re.DOTALL)
     code = re.sub(r"/\*.*?\*/", "", code, flags=re.DOTALL)
     code = re.sub(r"^[ \t]*#.*$", "", code, flags=re.MULTILINE)
     declarations = re.findall(r"[^\s;{][^;{]*(?:{[^}]*}[^;]*)?;", code)

@@ -33,6 +33,9 @@
 #ifndef DREAMPODS_RESONANCE_H
 #define DREAMPODS_RESONANCE_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 #include "resonance/numbers.h"
 #include "resonance/analysis.h"
 #include "resonance/rhythm.h"
@@ -41,5 +44,8 @@
 #include "resonance/synthesis.h"
 #include "resonance/sound.h"
 #include "resonance/wire.h"
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -115,6 +115,7 @@ def test_a_full_tone_on_one_side_has_the_loudness_that_the_recommendation_says()
     """BS.1770-4: a 997 Hz sine at 0 dB full scale in one front channel is -3.01 LKFS."""
     x = np.zeros((1, 32000 * 4, 2))
     x[0, :, 0] = np.sin(2 * np.pi * 997 / 32000 * np.arange(32000 * 4))
+    assert np.isnan(Loudness(3, 640).momentary).tolist() == [True] * 3  # one each, from the start
     loudness = Loudness(1, 640)
     assert np.isnan(loudness.momentary).all()
     for block in np.split(x, 200, axis=1):

@@ -234,6 +234,10 @@ def test_samples_are_those_of_numpy(format: str, channels: int, data: bytes) -> 
         (lambda: encode_frames(np.zeros(1, "u1"), b""), "of FRAME"),
         (lambda: encode_frames(np.zeros(0, FRAME), b""), "of FRAME"),
         (lambda: encode_frames(new_frames(1, 0, 4), b"123"), "ends outside the 3 bytes"),
+        (lambda: encode_frames(new_frames(1, 0, 3), np.array([1, 2, 3])), "uint8, not .* of int64"),
+        (lambda: encode_frames(new_frames(1, 0, 3), "abc"), "payloads must be bytes"),
+        (lambda: encode_frames([1], b"123"), "of FRAME"),
+        (lambda: decode_samples("12", 1, "u16"), "data must be bytes"),
         (lambda: encode_frames(np.array([(0, 0, 0, 1025, 1, 0, (0, 0))], FRAME), bytes(2000)), "not 1025"),
         (lambda: new_frames(1, 0, 1025), "length must hold whole numbers from 0 to 1024"),
         (lambda: new_frames(256, 0, 0), "type must hold"),
@@ -250,6 +254,12 @@ def test_samples_are_those_of_numpy(format: str, channels: int, data: bytes) -> 
 def test_what_cannot_be_used_is_refused(call, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         call()
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda b: np.frombuffer(b, np.uint8)])
+def test_bytes_of_any_kind_are_samples_and_payloads(kind) -> None:
+    assert decode_samples(kind(b"\x02\x01"), 1, "u16").tolist() == [[0x102]]
+    assert encode_frames(new_frames(7, 1, 2), kind(b"ab")).tobytes() == build_frame(7, b"ab", 1, 0)
 
 
 def test_a_refused_read_takes_nothing() -> None:

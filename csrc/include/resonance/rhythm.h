@@ -65,15 +65,15 @@ typedef struct {
 rs_beats *rs_beats_new(size_t channels, double rate_hz, int32_t listen);
 void rs_beats_free(rs_beats *beats);
 
-/* Frames that pass at most between a beat and the news of it: 1.2 s of an electrocardiogram, 1.5 s of
- * a pulse wave. Usual is half of that: 0.6 s. */
+/* Frames that pass at most between a beat and the news of it: 1.2 s of an electrocardiogram, 1.4 s of
+ * a pulse wave, up to 0.15 s more at the lowest rates. Usual is half of that: 0.6 s. */
 size_t rs_beats_latency(const rs_beats *beats);
 
 /* Beats that `frames` frames can bring at most, in all channels together. */
 size_t rs_beats_most(const rs_beats *beats, size_t frames);
 
 /* x [frames, channels]; valid [frames, channels] is 0 where a sample is missing (x is not read
- * there), NULL if none is. Numbers beyond 1e100 count as missing. found [rs_beats_most]: those
+ * there), NULL if none is. NaN and numbers beyond 1e100 count as missing. found [rs_beats_most]: those
  * of one channel in the order of time. Returns how many there are. The beats of a channel are the
  * same however its frames are divided into calls. */
 size_t rs_beats_process(rs_beats *beats, size_t frames, const double *x, const uint8_t *valid,

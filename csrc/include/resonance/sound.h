@@ -45,8 +45,9 @@ void rs_ambisonic_decode(double facing, float *decode);
  * Every mix passes a look-ahead limiter that glides down before a peak arrives, counting what rises between samples
  * (ITU-R BS.1770-4, Annex 2, at 8 positions a frame); the bus passes one with ceiling 1.0. Everything leaves
  * rs_mixer_latency frames late. No output sample is ever above its ceiling: not by rounding, not if the ceiling has
- * just fallen (what is already inside the look-ahead is clipped), not if NaN or infinity comes in (they leave as
- * silence or at the ceiling).
+ * just fallen (what is already inside the look-ahead is clipped), not if NaN or infinity comes in: they leave as
+ * silence or at the ceiling, in every mix that they are part of, which then comes back with the release time. Squares
+ * of what is before the limiter are NaN in that block. Who cannot trust the sounds asks rs_numbers_usable first.
  */
 enum { RS_MIXER_STEP = 16, RS_METER_LEAST_HZ = 8000 };
 

@@ -50,7 +50,7 @@ void rs_tones_process(rs_tones *bank, size_t frames, const double *freq_hz, cons
  */
 typedef struct rs_noise rs_noise;
 
-/* brown: 0 for pink, 1 for 6 dB an octave, which needs a low edge. low_hz, high_hz: edges of 24 dB an octave, down 6 dB
+/* rate_hz from 1000; edges below half of it, the high one above the low one; ripple_db up to 12. brown: 0 for pink, 1 for 6 dB an octave, which needs a low edge. low_hz, high_hz: edges of 24 dB an octave, down 6 dB
  * at that frequency; 0 for none. ripple_db: how much, standard deviation, each octave swells by itself, slower than
  * 1 Hz. */
 rs_noise *rs_noise_new(size_t voices, double rate_hz, int brown, double low_hz, double high_hz, double ripple_db,
@@ -77,7 +77,7 @@ typedef struct {
     double gain;            /* of the recording; overlapping grains add up to about this */
 } rs_grain;
 
-/* most_frames: the longest recording. */
+/* most_frames: the longest recording. rate_hz from 1000. */
 rs_grains *rs_grains_new(size_t voices, size_t most_frames, double rate_hz, uint64_t seed);
 void rs_grains_free(rs_grains *cloud);
 
@@ -97,7 +97,8 @@ void rs_grains_process(rs_grains *cloud, size_t frames, const rs_grain *how, flo
  */
 typedef struct rs_room rs_room;
 
-/* rate_hz from 4000; decay_s: until an echo has fallen by 60 dB; level: of the echoes, linear. */
+/* rate_hz from 4000 to 1e6; decay_s above 0: until an echo of low frequency has fallen by 60 dB (of 2 to 6 kHz in two
+ * thirds of that, above in less); level from 0: of the echoes, linear. */
 rs_room *rs_room_new(size_t voices, double rate_hz, double decay_s, double level);
 void rs_room_free(rs_room *room);
 

@@ -34,8 +34,9 @@ typedef struct {
 /* CRC-32 as zlib counts it (ISO-HDLC, polynomial 0x04C11DB7): `crc` is 0, or the CRC of what came before. */
 uint32_t rs_crc32(uint32_t crc, size_t n, const uint8_t *bytes);
 
-/* One stream, nothing kept: finds at most `most` frames in bytes [n], n below 2^32, and adds to
- * `found`, which the caller sets, and to `faults`. Offsets count from bytes[0]; pod is 0.
+/* One stream, nothing kept: finds at most `most` frames in bytes [n], n below 2^32. They are written
+ * behind the `found` that are in frames already: frames [found + most]; found and the counters of
+ * faults go up. Offsets count from bytes[0]; pod is 0.
  * Returns how many bytes are done with: what follows may be the start of a frame, and is to be
  * given again with more behind it (or, if `most` were found, as it is). */
 size_t rs_frames_scan(size_t n, const uint8_t *bytes, size_t most, rs_frame *frames,

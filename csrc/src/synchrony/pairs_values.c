@@ -206,21 +206,19 @@ RS_INLINE void effective_frames(const row_of_pairs *row, size_t count, double *o
     EACH out[i] = WEIGHT[i] * WEIGHT[i] / SQUARE[i];
 }
 
-/* Fills the lower half from the upper one, a cache line at a time. */
-RS_INLINE void mirror(size_t pods, double *out)
+/* Fills the lower half from LINE rows of the upper one from row `a` on, a cache line at a time. */
+RS_INLINE void mirror(size_t pods, size_t a, double *out)
 {
-    for (size_t a = 0; a < pods; a += LINE) {
-        const size_t most = pods - a < LINE ? pods - a : LINE;
-        for (size_t b = a + 1; b < pods; b++) {
-            double *to = out + b * pods + a;
-            const double *from = out + a * pods + b;
-            if (b >= a + LINE && most == LINE)
-                for (size_t i = 0; i < LINE; i++)
-                    to[i] = from[i * pods];
-            else
-                for (size_t i = 0; i < most && a + i < b; i++)
-                    to[i] = from[i * pods];
-        }
+    const size_t most = pods - a < LINE ? pods - a : LINE;
+    for (size_t b = a + 1; b < pods; b++) {
+        double *to = out + b * pods + a;
+        const double *from = out + a * pods + b;
+        if (b >= a + LINE)
+            for (size_t i = 0; i < LINE; i++)
+                to[i] = from[i * pods];
+        else
+            for (size_t i = 0; i < most && a + i < b; i++)
+                to[i] = from[i * pods];
     }
 }
 
@@ -237,7 +235,7 @@ static void pairs_measure(rs_pair_measure measure, size_t pods, const double *co
     row_of_pairs rows, *const row = &rows;
     row->equal_weights = across[RS_SUM_WEIGHT] == 0;
     const double nothing = measure == RS_N_EFF ? 0.0 : (double)NAN;
-    for (size_t a = 0; a < pods; a++)
+    for (size_t a = 0; a < pods; a++) {
         for (size_t start = a / LINE * LINE; start < pods; start += STRIP) { /* whole vectors; mirrored over later */
             const size_t count = pods - start < STRIP ? pods - start : STRIP;
             for (size_t k = 0; k < count_needed; k++) {
@@ -270,7 +268,9 @@ static void pairs_measure(rs_pair_measure measure, size_t pods, const double *co
             if ((measure == RS_WPLI || measure == RS_WPLI2_DEBIASED) && start <= a)
                 to[a - start] = NAN;
         }
-    mirror(pods, out);
+        if ((a + 1) % LINE == 0 || a + 1 == pods) /* while these rows are in the cache */
+            mirror(pods, a / LINE * LINE, out);
+    }
 }
 
 void rs_pairs_measure(rs_pair_measure measure, size_t pods, const double *const *sums, const size_t *down,

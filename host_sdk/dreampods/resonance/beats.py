@@ -172,6 +172,7 @@ def heart_rate(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Heart rate (n,) in beats per minute at start_s + k / rate_hz before stop_s, and where it is valid (n,).
 
+    channel: whose; one that told no beat has no rate.
     form: "step", 60 / length of the steady interval that a moment lies in; "linear", straight lines
     between the middles of steady intervals that follow each other. NaN and not valid wherever no
     steady interval is. Made again from more beats, a value stays once one beat after it has been told,

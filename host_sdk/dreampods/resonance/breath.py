@@ -163,6 +163,7 @@ def breath_phase(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Phase (n,) in radians from -π to π at the moments time_s (n,), and where it is valid (n,).
 
+    channel: whose.
     Known afterwards: 0 at each crest, π at the trough between, straight lines between them. Not valid, and
     NaN, outside of the breaths, and in those with the verdict GAP or DOUBTFUL.
 

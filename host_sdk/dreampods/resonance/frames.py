@@ -150,11 +150,12 @@ def encode_frames(
         ValueError: another type or shape, no frame, a payload of more than 1024 bytes, or one that
             lies outside `payloads`.
     """
+    frames = np.asarray(frames)
     if frames.dtype != FRAME or frames.ndim != 1 or not len(frames):
         raise ValueError(f"frames are (n,) of FRAME, not {frames.shape} of {frames.dtype}")
     if not (frames.flags.c_contiguous and frames.flags.aligned):
         frames = frames.copy()
-    content = ffi.from_buffer("uint8_t[]", payloads)
+    content = _bytes("payloads", payloads)
     described = ffi.from_buffer("rs_frame[]", frames)
     size = lib.rs_frames_bytes(len(frames), described, len(content))
     if not size:
@@ -167,13 +168,23 @@ def encode_frames(
     return out
 
 
+def _bytes(name: str, data: bytes | NDArray[np.uint8]) -> Any:
+    """For C: where they lie."""
+    if isinstance(data, np.ndarray) and (data.dtype != np.uint8 or data.ndim != 1):
+        raise ValueError(f"{name} must be bytes or (bytes,) uint8, not {data.shape} of {data.dtype}")
+    try:
+        return ffi.from_buffer("uint8_t[]", data)
+    except TypeError as error:
+        raise ValueError(f"{name} must be bytes or (bytes,) uint8: {error}") from error
+
+
 def decode_samples(
-    data: bytes, channels: int, format: str, scale: float = 1.0, offset: float = 0.0
+    data: bytes | NDArray[np.uint8], channels: int, format: str, scale: float = 1.0, offset: float = 0.0
 ) -> NDArray[np.float32]:
     """Packed sensor values as a pod sends them, in physical units: value * scale + offset.
 
     Args:
-        data: whole samples of all channels, one after the other.
+        data: whole samples of all channels, one after the other; bytes, or (bytes,) uint8.
         channels: values in a sample.
         format: one of `wire.SAMPLE_BYTES`: u16, i16, i16be, u24be, i24be.
 
@@ -186,12 +197,13 @@ def decode_samples(
     if format not in _FORMATS:
         raise ValueError(f"no sample format {format!r}, there are {', '.join(_FORMATS)}")
     width = whole("channels", channels)
-    samples, rest = divmod(len(data), wire.SAMPLE_BYTES[format] * width)
+    packed = _bytes("data", data)
+    samples, rest = divmod(len(packed), wire.SAMPLE_BYTES[format] * width)
     if rest:
-        raise ValueError(f"{len(data)} bytes are not whole samples of {width} x {format}")
+        raise ValueError(f"{len(packed)} bytes are not whole samples of {width} x {format}")
     x = np.empty((samples, width), np.float32)
     lib.rs_samples_decode(
-        _FORMATS[format], x.size, data, number("scale", scale), number("offset", offset), pointer(x)
+        _FORMATS[format], x.size, packed, number("scale", scale), number("offset", offset), pointer(x)
     )
     return x
 

@@ -59,6 +59,7 @@ class Loudness:
 
     def __init__(self, sounds: int, block_frames: int, rate_hz: float = 32000) -> None:
         frames = whole("block_frames", block_frames)
+        self._sounds = whole("sounds", sounds)
         self._meter = Meter(sounds, rate_hz, "K")
         self._frames = frames
         self._momentary, self._short = (
@@ -85,8 +86,7 @@ class Loudness:
 
     def _level(self, blocks: int) -> Floats:
         if len(self._energy) < blocks:
-            sounds = 1 if not self._energy else self._energy[0].size
-            return np.full(sounds, np.nan)
+            return np.full(self._sounds, np.nan)
         # The sum over both sides, each with weight 1, of its mean square.
         power = sum(list(self._energy)[-blocks:]) / (blocks * self._frames)
         with np.errstate(divide="ignore"):

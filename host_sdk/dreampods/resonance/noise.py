@@ -14,7 +14,7 @@ _MOST_RIPPLE_DB = 12.0
 class NoiseBank:
     """voices: each with two ears, all independent. RMS 1 in each ear while brightness is open.
 
-    colour: "pink" falls by 3 dB an octave (within 0.5 dB from 20 Hz to 12 kHz at 32 kHz and above),
+    colour: "pink" falls by 3 dB an octave (within 0.25 dB from 20 Hz to 12 kHz at 32 kHz and above),
     "brown" by 6. low_hz, high_hz: edges, 24 dB an octave, 6 dB down at that frequency; 0 for none;
     brown needs a low one. ripple_db: standard deviation by which each octave swells by itself,
     slower than once a second. seed: from 0 to 2⁶⁴ - 1; same seed, same sound.

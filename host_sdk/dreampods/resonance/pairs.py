@@ -144,8 +144,8 @@ class Pairs(_Measured):
 
     measures: what will be asked for, a name or several of `MEASURES`; only what they need is
     computed. weighted: False where every frame of every pod counts fully, for less work.
-    precision: "float32" takes phasors, and multiplies, in single precision, for twice the speed and
-    a relative accuracy of about 1e-6 (sums are double in both).
+    precision: "float32" takes phasors, and multiplies, in single precision, for more speed and
+    values within about 1e-6 (sums are double in both).
     """
 
     def __init__(

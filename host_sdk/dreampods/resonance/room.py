@@ -18,7 +18,8 @@ from dreampods.resonance._kernel import (
 class Reverb:
     """A feedback delay network (Jot & Chaigne 1991) for each of `voices` stereo sounds.
 
-    decay_s: until an echo has fallen by 60 dB. level: of the echoes, linear, from 0.
+    decay_s: until an echo of low frequency has fallen by 60 dB; the high ones fall sooner, those of 2
+    to 6 kHz in two thirds of it. level: of the echoes, linear, from 0.
     """
 
     def __init__(
