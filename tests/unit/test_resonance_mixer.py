@@ -308,7 +308,7 @@ def test_unusable_input_is_refused_and_changes_nothing() -> None:
         ({"pods": 1, "frames": 0}, "at least 1"),
         ({"pods": 1, "frames": 100}, "multiple of 16"),
         ({"pods": 1, "frames": 16, "rate_hz": 0}, "above 0"),
-        ({"pods": 1, "frames": 16, "rate_hz": 4000}, "at least 8000"),
+        ({"pods": 1, "frames": 16, "rate_hz": 4000}, "within 8000"),
         ({"pods": 1, "frames": 16, "lookahead_ms": -1}, "negative"),
         ({"pods": 1, "frames": 16, "lookahead_ms": 5000}, "above 1000"),
         ({"pods": 1, "frames": 16, "release_ms": np.inf}, "finite"),

@@ -140,7 +140,7 @@ def test_brightness_that_jumps_makes_no_click() -> None:
 def test_unusable_input_is_refused_and_changes_nothing() -> None:
     for wrong, why in (
         ({"voices": 0}, "at least 1"),
-        ({"rate_hz": 10.0}, "at least 1000"),
+        ({"rate_hz": 10.0}, "within 1000"),
         ({"rate_hz": np.nan}, "finite"),
         ({"colour": "white"}, "pink, brown"),
         ({"colour": "brown"}, "low_hz above 0"),

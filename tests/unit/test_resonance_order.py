@@ -118,7 +118,7 @@ def test_unusable_input_is_refused() -> None:
         ([np.nan], None, "NaN"),
         ([1.0], [1.0, 2.0], "shape"),
         ([1.0], [-1.0], "below 0"),
-        (["a"], None, "could not convert"),
+        (["a"], None, "must hold numbers"),
     ):
         with pytest.raises(ValueError, match=why):
             order_parameter(phase, weight)

@@ -231,7 +231,7 @@ def test_unusable_signals_are_refused_and_change_nothing() -> None:
         (np.ones((0, 2)), "holds nothing"),
         (np.full((10, 2), np.inf), "NaN, infinity"),
         (np.ones((10, 2), complex), "complex"),
-        ([["a", "b"]], "could not convert"),
+        ([["a", "b"]], "must hold numbers"),
         ([[{}, {}]], "must hold numbers"),
     ):
         with pytest.raises(ValueError, match=why):

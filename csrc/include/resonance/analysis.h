@@ -37,7 +37,7 @@ void rs_resonators_retune(rs_resonators *bank, const double *freq_hz);
 /* x [frames, channels]; valid [frames, channels] is 0 where a sample is missing (x is not read
  * there), NULL if none is. Over a gap the mean stays and z rotates on and decays; where samples are
  * missing here and there, the amplitude is about their share smaller. A NaN that is not marked as
- * missing stays in the state: rs_numbers_usable tells beforehand.
+ * missing stays in the state: rs_numbers_within tells beforehand.
  * phasors: complex [frames, channels, bands]. */
 void rs_resonators_process(rs_resonators *bank, size_t frames, const double *x,
                            const uint8_t *valid, double *phasors);

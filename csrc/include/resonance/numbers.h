@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* 1 if no number of x [n] is NaN, infinite, or below `least` (-INFINITY: none is), else 0. */
-int rs_numbers_usable(size_t n, const double *x, double least);
-int rs_numbers_usable_single(size_t n, const float *x, float least);
+/* 1 if every number of x [n] is from `least` to `most`, both finite; else 0, as for NaN and infinity. */
+int rs_numbers_within(size_t n, const double *x, double least, double most);
+int rs_numbers_within_single(size_t n, const float *x, float least, float most);
 
 #endif

@@ -47,7 +47,7 @@ void rs_ambisonic_decode(double facing, float *decode);
  * rs_mixer_latency frames late. No output sample is ever above its ceiling: not by rounding, not if the ceiling has
  * just fallen (what is already inside the look-ahead is clipped), not if NaN or infinity comes in: they leave as
  * silence or at the ceiling, in every mix that they are part of, which then comes back with the release time. Squares
- * of what is before the limiter are NaN in that block. Who cannot trust the sounds asks rs_numbers_usable first.
+ * of what is before the limiter are NaN in that block. Who cannot trust the sounds asks rs_numbers_within first.
  */
 enum { RS_MIXER_STEP = 16, RS_METER_LEAST_HZ = 8000 };
 

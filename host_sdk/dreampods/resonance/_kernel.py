@@ -4,7 +4,6 @@ C trusts its arguments, so every array that goes there passes `checked` (or was 
 every scalar `number`, `positive`, `not_negative` or `whole`.
 """
 
-import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -29,10 +28,18 @@ __all__ = [
     "new",
     "not_negative",
     "number",
+    "octets",
     "pointer",
     "positive",
     "whole",
 ]
+
+
+_MOST = float(np.finfo(np.float64).max)
+_MOST_SINGLE = float(np.finfo(np.float32).max)
+_MOST_COUNT = 2**62
+# A signal beyond is a mistake of who sent it, and its square would stay in every sum as infinity
+_MOST_SIGNAL = 1e100
 
 
 def checked(
@@ -41,10 +48,13 @@ def checked(
     dtype: DTypeLike,
     shape: tuple[int | str, ...],
     *,
-    least: float = -math.inf,
+    least: float = -_MOST,
+    most: float = _MOST,
     finite: bool = True,
 ) -> NDArray[Any]:
     """`value` as a packed array of `dtype`; ValueError if its shape or numbers are not usable.
+
+    A complex number must have both its parts from `least` to `most`.
 
     `shape` holds a length for each dimension that is known and a word for each that may be any
     length from 1, for example ``("frames", 2)``.
@@ -52,6 +62,8 @@ def checked(
     wanted = np.dtype(dtype)
     try:
         raw = np.asarray(value)
+        if raw.dtype.kind not in "biufcO" or np.ma.is_masked(value):
+            raise ValueError(f"{name} must hold numbers, all of them there")
         if raw.dtype == wanted and raw.flags.c_contiguous:
             array = raw
         elif raw.dtype.kind == "c" and wanted.kind != "c":
@@ -59,7 +71,7 @@ def checked(
         else:
             with np.errstate(over="ignore"):  # what overflows is told below
                 array = np.ascontiguousarray(raw, dtype=wanted)
-    except TypeError as error:
+    except (TypeError, OverflowError) as error:
         raise ValueError(f"{name} must hold numbers: {error}") from error
     fits = raw.ndim == len(shape)
     for length, found in zip(shape, raw.shape, strict=False):
@@ -69,20 +81,22 @@ def checked(
         raise ValueError(f"{name} must have the shape ({words}), this has {raw.shape}")
     if array.size == 0:
         raise ValueError(f"{name} holds nothing, its shape is {raw.shape}")
-    if finite and not _usable(array, least):
-        if np.isfinite(array).all():
-            raise ValueError(f"{name} must not be below {least:g}")
-        raise ValueError(f"{name} holds NaN, infinity or a number too large for {wanted}")
+    if finite and not _within(array, least, most):
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} holds NaN, infinity or a number too large for {wanted}")
+        which = f"below {least:g}" if (array < least).any() else f"above {most:g}"
+        raise ValueError(f"{name} must not be {which}")
     return array
 
 
-def _usable(array: NDArray[Any], least: float) -> bool:
+def _within(array: NDArray[Any], least: float, most: float) -> bool:
     kind = array.dtype.char
     if kind in "dD":
-        return bool(lib.rs_numbers_usable(array.nbytes // 8, pointer(array), least))
+        return bool(lib.rs_numbers_within(array.nbytes // 8, pointer(array), least, most))
     if kind in "fF":
-        return bool(lib.rs_numbers_usable_single(array.nbytes // 4, pointer(array), least))
-    return bool((array >= least).all())
+        least, most = max(least, -_MOST_SINGLE), min(most, _MOST_SINGLE)
+        return bool(lib.rs_numbers_within_single(array.nbytes // 4, pointer(array), least, most))
+    return kind == "?" or bool(((array >= least) & (array <= most)).all())
 
 
 def masked(
@@ -93,11 +107,13 @@ def masked(
     x may be anything where `valid`, of the same shape, is False; None means that all came.
     """
     shape = ("frames", channels)
+    most = _MOST_SIGNAL
     if valid is None:
-        return checked("x", x, np.float64, shape), None
+        return checked("x", x, np.float64, shape, least=-most, most=most), None
     signal = checked("x", x, np.float64, shape, finite=False)
     mask = checked("valid", valid, np.bool_, signal.shape)
-    checked("x where valid", np.where(mask, signal, 0.0), np.float64, shape)
+    there = np.where(mask, signal, 0.0)
+    checked("x where valid", there, np.float64, shape, least=-most, most=most)
     return signal, mask
 
 
@@ -105,7 +121,7 @@ def number(name: str, value: float) -> float:
     """`value` as a finite float."""
     try:
         found = float(value)
-    except TypeError as error:
+    except (TypeError, OverflowError) as error:
         raise ValueError(f"{name} must be a number: {error}") from error
     if not np.isfinite(found):
         raise ValueError(f"{name} must be a finite number, not {found}")
@@ -134,8 +150,8 @@ def whole(name: str, value: int) -> int:
         found = operator.index(value)
     except TypeError as error:
         raise ValueError(f"{name} must be a whole number: {error}") from error
-    if found < 1:
-        raise ValueError(f"{name} must be at least 1, not {found}")
+    if not 1 <= found <= _MOST_COUNT:
+        raise ValueError(f"{name} must be at least 1, and fit 62 bits, not {found}")
     return found
 
 
@@ -157,10 +173,20 @@ def pointer(array: NDArray[Any] | None) -> Any:
     return ffi.from_buffer(_C_TYPES[array.dtype.char], array)
 
 
+def octets(name: str, data: bytes | NDArray[np.uint8]) -> Any:
+    """For C: where bytes, or (bytes,) uint8, lie; ValueError for anything else."""
+    if isinstance(data, np.ndarray) and (data.dtype != np.uint8 or data.ndim != 1):
+        raise ValueError(f"{name} must be bytes or (bytes,) uint8, not {data.shape} of {data.dtype}")
+    try:
+        return ffi.from_buffer("uint8_t[]", data)
+    except TypeError as error:
+        raise ValueError(f"{name} must be bytes or (bytes,) uint8: {error}") from error
+
+
 def new(make: Callable[..., Any], free: Callable[[Any], None], *arguments: Any) -> Any:
     """A kernel object that is freed with its last reference."""
     made = make(*arguments)
     if made == ffi.NULL:
         # Everything else that C refuses has been checked before.
-        raise MemoryError("not enough memory for this kernel object")
+        raise ValueError("this is more than the kernel takes, or than there is memory for")
     return ffi.gc(made, free)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dreampods.firmware.dreampod import wire
-from dreampods.resonance._kernel import checked, ffi, lib, new, number, pointer, whole
+from dreampods.resonance._kernel import checked, ffi, lib, new, number, octets, pointer, whole
 
 # A frame as C has it; `offset` and `length` say where in the payloads its own lies.
 FRAME = np.dtype(
@@ -155,7 +155,7 @@ def encode_frames(
         raise ValueError(f"frames are (n,) of FRAME, not {frames.shape} of {frames.dtype}")
     if not (frames.flags.c_contiguous and frames.flags.aligned):
         frames = frames.copy()
-    content = _bytes("payloads", payloads)
+    content = octets("payloads", payloads)
     described = ffi.from_buffer("rs_frame[]", frames)
     size = lib.rs_frames_bytes(len(frames), described, len(content))
     if not size:
@@ -166,16 +166,6 @@ def encode_frames(
     out = np.empty(size, np.uint8)
     lib.rs_frames_encode(len(frames), described, content, pointer(out))
     return out
-
-
-def _bytes(name: str, data: bytes | NDArray[np.uint8]) -> Any:
-    """For C: where they lie."""
-    if isinstance(data, np.ndarray) and (data.dtype != np.uint8 or data.ndim != 1):
-        raise ValueError(f"{name} must be bytes or (bytes,) uint8, not {data.shape} of {data.dtype}")
-    try:
-        return ffi.from_buffer("uint8_t[]", data)
-    except TypeError as error:
-        raise ValueError(f"{name} must be bytes or (bytes,) uint8: {error}") from error
 
 
 def decode_samples(
@@ -197,7 +187,7 @@ def decode_samples(
     if format not in _FORMATS:
         raise ValueError(f"no sample format {format!r}, there are {', '.join(_FORMATS)}")
     width = whole("channels", channels)
-    packed = _bytes("data", data)
+    packed = octets("data", data)
     samples, rest = divmod(len(packed), wire.SAMPLE_BYTES[format] * width)
     if rest:
         raise ValueError(f"{len(packed)} bytes are not whole samples of {width} x {format}")

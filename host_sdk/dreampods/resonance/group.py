@@ -130,7 +130,7 @@ def weighted_correlation(x: Floats, y: Floats, weight: Floats) -> Floats:
         dx = x - (weight * x).sum(axis=0) / total
         dy = y - (weight * y).sum(axis=0) / total
         of_x, of_y = (weight * dx * dx).sum(axis=0), (weight * dy * dy).sum(axis=0)
-        r = (weight * dx * dy).sum(axis=0) / np.sqrt(of_x * of_y)
+        r = (weight * dx * dy).sum(axis=0) / (np.sqrt(of_x) * np.sqrt(of_y))
         # A constant less its mean is rounding
         flat = (of_x <= 1e-24 * (weight * x * x).sum(axis=0)) | (
             of_y <= 1e-24 * (weight * y * y).sum(axis=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kernel import lib, pointer
+from ._kernel import lib, octets, pointer, whole
 
 
 def encode_ima(pcm: NDArray[np.int16]) -> bytes:
@@ -32,14 +32,14 @@ def decode_ima(chunk: bytes, channels: int) -> NDArray[np.int16]:
     Raises:
         ValueError: no such chunk: too short, an index above 88, or bytes left over.
     """
-    if channels not in (1, 2):
+    if whole("channels", channels) > 2:
         raise ValueError(f"channels must be 1 or 2, not {channels}")
-    data = np.frombuffer(chunk, np.uint8) if len(chunk) else np.zeros(1, np.uint8)
-    frames = lib.rs_ima_frames(len(chunk), channels, pointer(data))
+    data = octets("chunk", chunk)
+    frames = lib.rs_ima_frames(len(data), channels, data)
     if not frames:
         raise ValueError(
-            f"these {len(chunk)} bytes are no chunk of IMA ADPCM in {channels} channels"
+            f"these {len(data)} bytes are no chunk of IMA ADPCM in {channels} channels"
         )
     pcm = np.empty((frames, channels), np.int16)
-    lib.rs_ima_decode(len(chunk), channels, pointer(data), pointer(pcm))
+    lib.rs_ima_decode(len(data), channels, data, pointer(pcm))
     return pcm

@@ -35,8 +35,8 @@ class Meter:
     ) -> None:
         self._sounds = whole("sounds", sounds)
         rate = positive("rate_hz", rate_hz)
-        if rate < _LEAST_RATE_HZ:
-            raise ValueError(f"rate_hz must be at least {_LEAST_RATE_HZ}, not {rate:g}")
+        if not _LEAST_RATE_HZ <= rate <= 1e6:
+            raise ValueError(f"rate_hz must be within {_LEAST_RATE_HZ} to 1000000, not {rate:g}")
         if weighting not in ("A", "K"):
             raise ValueError(f'weighting must be "A" or "K", not {weighting!r}')
         self._meter = new(
@@ -95,7 +95,7 @@ class Loudness:
 
 def _blocks(seconds: float, frames: int, rate_hz: float) -> int:
     blocks = seconds * rate_hz / frames
-    if abs(blocks - round(blocks)) > 1e-6:
+    if blocks < 0.5 or abs(blocks - round(blocks)) > 1e-6:
         raise ValueError(f"{seconds:g} s are not a whole number of blocks of {frames} frames")
     return round(blocks)
 

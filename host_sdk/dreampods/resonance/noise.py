@@ -9,6 +9,7 @@ from dreampods.resonance._kernel import checked, lib, new, not_negative, pointer
 
 _COLOURS = ("pink", "brown")
 _MOST_RIPPLE_DB = 12.0
+_LEAST_HIGH_HZ = 5.0  # below, what is left of the noise is its slowest swing
 
 
 class NoiseBank:
@@ -32,13 +33,15 @@ class NoiseBank:
     ) -> None:
         self._voices = whole("voices", voices)
         rate = positive("rate_hz", rate_hz)
-        if rate < 1000:
-            raise ValueError(f"rate_hz must be at least 1000, it is {rate:g}")
+        if not 1000 <= rate <= 1e6:
+            raise ValueError(f"rate_hz must be within 1000 to 1000000, it is {rate:g}")
         if colour not in _COLOURS:
             raise ValueError(f"colour must be one of {', '.join(_COLOURS)}, not {colour!r}")
         low, high = not_negative("low_hz", low_hz), not_negative("high_hz", high_hz)
-        if not (low < rate / 2 and high < rate / 2):
-            raise ValueError(f"low_hz and high_hz must be below half of rate_hz = {rate:g}")
+        if not (low < 0.45 * rate and high < 0.45 * rate):
+            raise ValueError(f"low_hz and high_hz must be below 0.45 of rate_hz = {rate:g}")
+        if 0 < high < _LEAST_HIGH_HZ:
+            raise ValueError(f"high_hz must be 0 or at least {_LEAST_HIGH_HZ:g}, it is {high:g}")
         if high and high <= low:
             raise ValueError(f"high_hz = {high:g} must be above low_hz = {low:g}")
         if colour == "brown" and not low:

@@ -127,10 +127,13 @@ class PairSums(_Measured):
     def value(self, measure: str) -> Floats:
         """The measure of that name, (bands, pods, pods)."""
         _require(measure, self.measures)
-        _, bands, pods, _ = self.numbers.shape
+        kept = _sums_for(_named(self.measures))
+        square = np.shape(self.numbers)[-1:] * 2
+        numbers = checked(
+            "numbers", self.numbers, np.float64, (kept.bit_count(), "bands", *square), finite=False
+        )
+        _, bands, pods, _ = numbers.shape
         out = np.empty((bands, pods, pods))
-        kept = _sums_for(self.measures)
-        numbers = np.ascontiguousarray(self.numbers)
         lib.rs_pair_values(_C_NAMES[measure], kept, pods, bands, pointer(numbers), pointer(out))
         return out
 

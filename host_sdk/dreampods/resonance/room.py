@@ -67,6 +67,8 @@ def add_layer(
     after = checked("ears_to", ears_to, np.float32, (len(layer), 2))
     for name, out in (("bus", bus), ("send_bus", send_bus)):
         if out is None:
+            if name == "bus":
+                raise ValueError("bus must be an array to add to")
             continue
         packed = isinstance(out, np.ndarray) and out.dtype == np.float32 and out.flags.carray
         if not packed or out.shape != layer.shape:

@@ -155,7 +155,7 @@ def shift_p_values(
     frames, n = series.shape
     count = whole("draws", draws)
     dice = np.random.default_rng(seed)
-    own = np.asarray(statistic(series), np.float64)
+    own = np.asarray(statistic(series.copy()), np.float64)
     reached = np.zeros(own.shape)
     rows, columns = np.arange(frames)[:, None], np.arange(n)
     for _ in range(count):
