@@ -146,7 +146,7 @@ def test_unusable_input_is_refused_and_changes_nothing() -> None:
         ({"colour": "brown"}, "low_hz above 0"),
         ({"low_hz": -1.0}, "negative"),
         ({"low_hz": 500.0, "high_hz": 400.0}, "above low_hz"),
-        ({"high_hz": 16000.0}, "half of rate_hz"),
+        ({"high_hz": 16000.0}, "0.45 of rate_hz"),
         ({"ripple_db": 20.0}, "above 12"),
         ({"seed": -1}, "seed"),
     ):
