@@ -49,7 +49,7 @@ void rs_ambisonic_decode(double facing, float *decode);
  * silence or at the ceiling, in every mix that they are part of, which then comes back with the release time. Squares
  * of what is before the limiter are NaN in that block. Who cannot trust the sounds asks rs_numbers_within first.
  */
-enum { RS_MIXER_STEP = 16, RS_METER_LEAST_HZ = 8000 };
+enum { RS_MIXER_STEP = 16, RS_METER_LEAST_HZ = 8000, RS_METER_MOST_HZ = 1000000 };
 
 typedef struct {
     float peak, mean_square;            /* of what leaves; mean squares over both sides */
@@ -60,8 +60,8 @@ typedef struct {
 typedef struct rs_mixer rs_mixer;
 typedef struct rs_resampler rs_resampler;
 
-/* frames per block, a multiple of RS_MIXER_STEP; channels of the bus 1 to 16; rate_hz from RS_METER_LEAST_HZ;
- * lookahead_s from 0; release_s, a time constant, from 0. */
+/* frames per block, a multiple of RS_MIXER_STEP; channels of the bus 1 to 16; rate_hz from RS_METER_LEAST_HZ
+ * to RS_METER_MOST_HZ; lookahead_s from 0; release_s, a time constant, from 0. */
 rs_mixer *rs_mixer_new(size_t pods, size_t frames, size_t channels, double rate_hz, double lookahead_s,
                        double release_s);
 void rs_mixer_free(rs_mixer *mixer);
@@ -90,7 +90,7 @@ void rs_mixer_process(rs_mixer *mixer, const float *own, const float *collective
  */
 typedef struct rs_meter rs_meter;
 
-/* weighting 'A' or 'K'; rate_hz from RS_METER_LEAST_HZ. */
+/* weighting 'A' or 'K'; rate_hz from RS_METER_LEAST_HZ to RS_METER_MOST_HZ. */
 rs_meter *rs_meter_new(size_t sounds, double rate_hz, char weighting);
 void rs_meter_free(rs_meter *meter);
 

@@ -50,9 +50,10 @@ void rs_tones_process(rs_tones *bank, size_t frames, const double *freq_hz, cons
  */
 typedef struct rs_noise rs_noise;
 
-/* rate_hz from 1000; edges below half of it (from 0.45 of it on the level is not held), the high one above the low one; ripple_db up to 12. brown: 0 for pink, 1 for 6 dB an octave, which needs a low edge. low_hz, high_hz: edges of 24 dB an octave, down 6 dB
- * at that frequency; 0 for none. ripple_db: how much, standard deviation, each octave swells by itself, slower than
- * 1 Hz. */
+/* rate_hz from 1000; edges below half of it (from 0.45 of it on the level is not held), the high one above the low one;
+ * ripple_db up to 12. brown: 0 for pink, 1 for 6 dB an octave, which needs a low edge. low_hz, high_hz: edges of 24 dB
+ * an octave, down 6 dB at that frequency; 0 for none. ripple_db: how much, standard deviation, each octave swells by
+ * itself, slower than 1 Hz. */
 rs_noise *rs_noise_new(size_t voices, double rate_hz, int brown, double low_hz, double high_hz, double ripple_db,
                        uint64_t seed);
 void rs_noise_free(rs_noise *bank);

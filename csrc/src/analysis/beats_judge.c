@@ -9,7 +9,7 @@
 #include "beats.h"
 
 static const double TRUSTED = 0.5;            /* quality from which on a beat counts */
-static const double DUE_LEAST = 0.12;          /* of the usual strength, a rise must have to be a beat when one is due */
+static const double DUE_LEAST = 0.12;         /* of the usual strength, a rise must have to be a beat when one is due */
 static const double MIDDLE = 0.5, STRONG = 0.7; /* quantiles; strengths are those of beats, not of what came between */
 static const double FIRST_S = 0.8;            /* the interval expected before there was any */
 static const double PATIENCE = 1.5;           /* expected intervals without a beat, after which the limit falls, */

@@ -177,7 +177,7 @@ struct rs_meter {
 
 rs_meter *rs_meter_new(size_t sounds, double rate_hz, char weighting)
 {
-    if (sounds == 0 || sounds > SIZE_MAX / 4096 || !(rate_hz >= RS_METER_LEAST_HZ) || isinf(rate_hz))
+    if (sounds == 0 || sounds > SIZE_MAX / 4096 || !(rate_hz >= RS_METER_LEAST_HZ) || rate_hz > RS_METER_MOST_HZ)
         return NULL;
     rs_meter *meter = calloc(1, sizeof *meter);
     if (meter == NULL)

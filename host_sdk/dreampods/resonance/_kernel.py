@@ -150,8 +150,10 @@ def whole(name: str, value: int) -> int:
         found = operator.index(value)
     except TypeError as error:
         raise ValueError(f"{name} must be a whole number: {error}") from error
-    if not 1 <= found <= _MOST_COUNT:
-        raise ValueError(f"{name} must be at least 1, and fit 62 bits, not {found}")
+    if found < 1:
+        raise ValueError(f"{name} must be at least 1, not {found}")
+    if found > _MOST_COUNT:
+        raise ValueError(f"{name} must be at most 2**62, not {found}")
     return found
 
 

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 REFERENCE_PA = 20e-6  # 0 dB of sound pressure
 WEEK_PA2H = 1.6  # ITU-T H.870: 100 % of a week's dose for adults, 80 dBA for 40 h
-_LEAST_RATE_HZ = int(lib.RS_METER_LEAST_HZ)
+_LEAST_RATE_HZ, _MOST_RATE_HZ = int(lib.RS_METER_LEAST_HZ), int(lib.RS_METER_MOST_HZ)
 
 
 class Meter:
@@ -35,8 +35,10 @@ class Meter:
     ) -> None:
         self._sounds = whole("sounds", sounds)
         rate = positive("rate_hz", rate_hz)
-        if not _LEAST_RATE_HZ <= rate <= 1e6:
-            raise ValueError(f"rate_hz must be within {_LEAST_RATE_HZ} to 1000000, not {rate:g}")
+        if not _LEAST_RATE_HZ <= rate <= _MOST_RATE_HZ:
+            raise ValueError(
+                f"rate_hz must be within {_LEAST_RATE_HZ} to {_MOST_RATE_HZ}, not {rate:g}"
+            )
         if weighting not in ("A", "K"):
             raise ValueError(f'weighting must be "A" or "K", not {weighting!r}')
         self._meter = new(

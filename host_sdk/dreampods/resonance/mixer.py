@@ -27,7 +27,7 @@ from dreampods.resonance._kernel import (
 from dreampods.resonance.ambisonics import decode_matrix, encode_matrix
 from dreampods.resonance.resampler import Resampler
 
-_LEAST_RATE_HZ = int(lib.RS_METER_LEAST_HZ)
+_LEAST_RATE_HZ, _MOST_RATE_HZ = int(lib.RS_METER_LEAST_HZ), int(lib.RS_METER_MOST_HZ)
 _STEP = int(lib.RS_MIXER_STEP)
 
 
@@ -74,8 +74,10 @@ class Mixer:
         if self._frames % _STEP:
             raise ValueError(f"frames must be a multiple of {_STEP}, not {frames}")
         rate = positive("rate_hz", rate_hz)
-        if not _LEAST_RATE_HZ <= rate <= 1e6:
-            raise ValueError(f"rate_hz must be within {_LEAST_RATE_HZ} to 1000000, not {rate:g}")
+        if not _LEAST_RATE_HZ <= rate <= _MOST_RATE_HZ:
+            raise ValueError(
+                f"rate_hz must be within {_LEAST_RATE_HZ} to {_MOST_RATE_HZ}, not {rate:g}"
+            )
         lookahead_s = not_negative("lookahead_ms", lookahead_ms) / 1000
         if lookahead_s > 1:
             raise ValueError(f"lookahead_ms must not be above 1000, it is {lookahead_ms:g}")
