@@ -66,7 +66,7 @@ def _crest_cues(phasor: NDArray[np.complex128], rate_hz: float, least_uv: float)
 
 
 def ours(recording: Recording, least_uv: float, lead_s: float = 0.0) -> Cues:
-    waves = SlowWaves(recording.rate_hz, 1, lead_s=lead_s, least_uv=least_uv, refractory_s=REFRACTORY_S)
+    waves = SlowWaves(1, recording.rate_hz, lead_s=lead_s, least_uv=least_uv, refractory_s=REFRACTORY_S)
     return waves.process(recording.x[:, None], recording.valid[:, None]).frame
 
 

@@ -149,7 +149,7 @@ def test_power_scipy(race, channels):
 @pytest.mark.parametrize("channels", [1, 64])
 def test_slow_waves_ours(race, channels):
     """Solving for new weights included. Nobody else does this, so it has no peer."""
-    waves = SlowWaves(RATE_HZ, channels)
+    waves = SlowWaves(channels, RATE_HZ)
     waves.process(20 * _signal(channels, 10_000))
     x = 20 * _signal(channels, 2500)
     race(SLOW, "ours", lambda: waves.process(x), n=channels)

@@ -333,7 +333,7 @@ def test_pieces_give_what_the_whole_gives(
     seed=st.integers(0, 10_000),
     listen=st.sampled_from(["ecg", "pulse"]),
     rate=st.floats(25, 300),
-    scale=st.sampled_from([1e-30, 1.0, 1e30]),
+    scale=st.sampled_from([1e-30, 1.0, 1e25]),
     lost=st.sampled_from([0.0, 0.1, 0.6]),
 )
 # A rise so late in its window that the shape after it has not all come

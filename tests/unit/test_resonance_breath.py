@@ -274,7 +274,7 @@ def test_pieces_give_what_the_whole_gives(cuts: list[int], seed: int, rate: floa
 @given(
     seed=st.integers(0, 10_000),
     rate=st.floats(10, 300),
-    scale=st.sampled_from([1e-30, 1.0, 1e30]),
+    scale=st.sampled_from([1e-30, 1.0, 1e25]),
     lost=st.sampled_from([0.0, 0.1, 0.6]),
 )
 def test_whatever_comes_the_promises_hold(

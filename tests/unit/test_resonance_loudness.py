@@ -180,8 +180,8 @@ def test_unusable_input_is_refused_and_changes_nothing() -> None:
     assert np.array_equal(meter.energy(sound), twin.energy(sound))
     for arguments, why in (
         ((0,), "at least 1"),
-        ((1, 100), "within 8000 to 1000000"),
-        ((1, 2e6), "within 8000 to 1000000"),
+        ((1, 100), "between 8000 and 1e"),
+        ((1, 2e6), "between 8000 and 1e"),
         ((1, np.nan), "finite"),
         ((1, 32000, "C"), '"A" or "K"'),
     ):

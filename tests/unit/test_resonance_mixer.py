@@ -221,7 +221,7 @@ def test_blocks_of_any_length_give_the_same_sound(frames: int) -> None:
 _any_sound = arrays(
     np.float32,
     (2, _FRAMES, 2),
-    elements=st.floats(-3.0000000054977558e38, 3.0000000054977558e38, width=32)
+    elements=st.floats(-1e9, 1e9, width=32)
     | st.floats(-2, 2, width=32),
     fill=st.floats(-2, 2, width=32),
 )
@@ -307,10 +307,10 @@ def test_unusable_input_is_refused_and_changes_nothing() -> None:
         ({"pods": 0, "frames": 1}, "at least 1"),
         ({"pods": 1, "frames": 0}, "at least 1"),
         ({"pods": 1, "frames": 100}, "multiple of 16"),
-        ({"pods": 1, "frames": 16, "rate_hz": 0}, "above 0"),
-        ({"pods": 1, "frames": 16, "rate_hz": 4000}, "within 8000"),
-        ({"pods": 1, "frames": 16, "lookahead_ms": -1}, "negative"),
-        ({"pods": 1, "frames": 16, "lookahead_ms": 5000}, "above 1000"),
+        ({"pods": 1, "frames": 16, "rate_hz": 0}, "between 8000"),
+        ({"pods": 1, "frames": 16, "rate_hz": 4000}, "between 8000"),
+        ({"pods": 1, "frames": 16, "lookahead_ms": -1}, "between 0 and 1000"),
+        ({"pods": 1, "frames": 16, "lookahead_ms": 5000}, "between 0 and 1000"),
         ({"pods": 1, "frames": 16, "release_ms": np.inf}, "finite"),
         ({"pods": 1, "frames": 16, "order": 2}, "order must be 0 or 1"),
     ):

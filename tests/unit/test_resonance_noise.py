@@ -140,14 +140,14 @@ def test_brightness_that_jumps_makes_no_click() -> None:
 def test_unusable_input_is_refused_and_changes_nothing() -> None:
     for wrong, why in (
         ({"voices": 0}, "at least 1"),
-        ({"rate_hz": 10.0}, "within 1000"),
+        ({"rate_hz": 10.0}, "between 1000"),
         ({"rate_hz": np.nan}, "finite"),
         ({"colour": "white"}, "pink, brown"),
         ({"colour": "brown"}, "low_hz above 0"),
         ({"low_hz": -1.0}, "negative"),
         ({"low_hz": 500.0, "high_hz": 400.0}, "above low_hz"),
         ({"high_hz": 16000.0}, "0.45 of rate_hz"),
-        ({"ripple_db": 20.0}, "above 12"),
+        ({"ripple_db": 20.0}, "between 0 and 12"),
         ({"seed": -1}, "seed"),
     ):
         with pytest.raises(ValueError, match=why):
@@ -156,7 +156,7 @@ def test_unusable_input_is_refused_and_changes_nothing() -> None:
     for frames, corner, why in (
         (0, [100.0, 100.0], "at least 1"),
         (10, [100.0], "shape"),
-        (10, [100.0, 0.0], "above 0"),
+        (10, [100.0, 0.0], "below 0.001"),
         (10, [100.0, np.nan], "NaN"),
     ):
         with pytest.raises(ValueError, match=why):

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 import dreampods.resonance as R
 
 _ONE, _EARS = np.ones((1, 8, 2)), np.ones((1, 2))
+_BUS, _TWO = np.zeros((1, 8, 2), np.float32), np.ones((40, 2), complex)
 _SUMS = R.pair_sums(np.exp(1j * np.arange(12.0).reshape(4, 3) ** 2), measures="plv")
+
+
+def _mix(**more: object) -> R.Mixed:
+    gains = [np.ones(1)] * 4
+    return R.Mixer(1, 64).process(np.ones((1, 64, 2)), np.ones((64, 2)), *gains, **more)  # type: ignore[arg-type]
 
 
 class _Liar(bytes):
@@ -24,8 +35,8 @@ class _Liar(bytes):
         (lambda: R.PairSums(_SUMS.measures, np.zeros((4, 1, 200, 1))).plv, "numbers must have"),
         (lambda: R.PairSums(_SUMS.measures, _SUMS.numbers[:-1]).plv, "numbers must have"),
         (lambda: R.PairSums(_SUMS.measures, 3).plv, "numbers must have"),
-        (lambda: R.Mixer(1, 64, 1e22), "rate_hz must be within"),
-        (lambda: R.Meter(1, 1e12), "rate_hz must be within"),
+        (lambda: R.Mixer(1, 64, 1e22), "rate_hz must lie between"),
+        (lambda: R.Meter(1, 1e12), "rate_hz must lie between"),
         (lambda: R.Meter(2**70), "sounds must be at most"),
         (lambda: R.Loudness(1, 2**40), "not a whole number of blocks"),
         (lambda: R.Pairs(2**21, 1, 5), "more than the kernel takes"),
@@ -39,6 +50,29 @@ class _Liar(bytes):
         (lambda: R.NoiseBank(1, 32000, "pink", 15999), "below 0.45 of rate_hz"),
         (lambda: R.NoiseBank(1, 32000, "pink", 0, 0.01), "high_hz must be 0 or at least 5"),
         (lambda: R.ResonatorBank(1, [1.0], [0.3], 50).process([[1e200]]), "x must not be above 1e"),
+        (lambda: R.ResonatorBank(1, [1e-100], [0.3], 50), "freq_hz must lie between 5e-06 and 25"),
+        (lambda: R.ResonatorBank(1, [1.0], [0.3], 50).process([[1.0]], [["no"]]), "valid must hold"),
+        (lambda: R.ResonatorBank(1, [1.0], [0.3], 50).process([[1.0]], [[np.nan]]), "valid holds NaN"),
+        (lambda: R.Reverb(1, 1.0).process(np.full((1, 9, 2), 1e38)), "dry must not be above 1e"),
+        (lambda: R.Reverb(1, 1.0, 1e38), "level must lie between 0 and 1e"),
+        (lambda: R.add_layer(_ONE, _EARS, _EARS, _BUS, straight=1e39), "straight must lie between"),
+        (lambda: R.ModeBank(1, [1.0], [5e-324]), "decay_s must not be below"),
+        (lambda: R.GrainCloud(1, 1.0).load(0, [1e38]), "recording must not be above"),
+        (lambda: R.GrainCloud(1, 1.0, seed="1"), "seed must be a whole number"),  # type: ignore[arg-type]
+        (lambda: R.GrainCloud(2, 1.0).forget(2), "voice must be at most 1"),
+        (lambda: R.Kuramoto([1e20], 0.1), "natural_hz must not be above"),
+        (lambda: R.Kuramoto([1.0], 0.1, 1e20), "lag_rad must not be above"),
+        (lambda: R.Kuramoto([1.0], 0.1).step(1e300), "dt_s must lie between"),
+        (lambda: R.EndpointHilbert(1, [1.0], [2.0], 1000, 20.0), "window_s must hold 8 to 16384"),
+        (lambda: R.SlowWaves(1, 100.0, 1e20), "target_rad must lie between"),
+        (lambda: R.Pairs(2, 1, 5).push(np.ones((1, 2, 1)), np.full((1, 2, 1), 1e80)), "weight must not"),
+        (lambda: R.Exposure(-1.0), "pa2s must not be negative"),
+        (lambda: R.Exposure(float("nan"), 1.0), "pa2s must be a finite"),
+        (lambda: R.order_p_value(_TWO, window=4, min_shift=1, draws=2**31), "draws must be at most"),
+        (lambda: R.plv_surrogates(_TWO, window=4, min_shift=1, quantile=None), "quantile must be a n"),  # type: ignore[arg-type]
+        (lambda: R.shift_p_values(np.ptp, _TWO, seed="1"), "seed must be a whole"),  # type: ignore[arg-type]
+        (lambda: R.Beats.joined([1]), "parts must be Beats"),  # type: ignore[list-item]
+        (lambda: _mix(feeds=[1]), "feeds must be resamplers"),
     ],
 )
 def test_it_is_refused(call, says: str) -> None:
@@ -55,7 +89,7 @@ def test_scale_and_byte_order_change_nothing() -> None:
         R.PairSums(_SUMS.measures, _SUMS.numbers.astype(">f8")).plv, _SUMS.plv
     )
     x = np.array([[1, 2, 3.0], [2, 1, 5], [4, 4, 1], [7, 3, 2]])
-    for scale in (1e-100, 1e80):
+    for scale in (1e-100, 1e25):
         np.testing.assert_allclose(R.leave_one_out(scale * x), R.leave_one_out(x), rtol=1e-12)
 
 
@@ -64,3 +98,50 @@ def test_a_statistic_may_sort_what_it_is_given() -> None:
     before = x.copy()
     R.shift_p_values(lambda v: (v.sort(0), v[0].sum())[1], x, draws=3)
     np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+@pytest.mark.parametrize(
+    "thing", [R.ResonatorBank(1, [1.0], [0.3], 50), R.Pairs(2, 1, 5), R.FrameDecoder(1), R.Mixer(1, 64)]
+)
+def test_what_lives_in_c_is_not_copied(thing: object, copied: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError, match=rf"a {type(thing).__name__} cannot be copied or pickled"):
+        copied(thing)
+
+
+def test_made_again_in_vain_it_stays_what_it_was() -> None:
+    bank = R.ResonatorBank(1, [1.0], [0.3], 50)
+    with pytest.raises(ValueError, match="bandwidth_hz"):
+        bank.__init__(9, [1.0, 2.0], [0.3, 99.0], 50)  # type: ignore[misc]
+    assert bank.process(np.ones((5, 1))).shape == (5, 1, 1)
+    pairs = R.Pairs(2, 1, 5)
+    with pytest.raises(ValueError, match="more than the kernel takes"):
+        pairs.__init__(2**21, 1, 5)  # type: ignore[misc]
+    assert pairs.plv.shape == (1, 2, 2)
+
+
+def test_threads_take_turns() -> None:
+    """Many threads in one object: as many frames in, and out, as one thread would have."""
+    pairs, decoder = R.Pairs(24, 2, 400), R.FrameDecoder(1)
+    u = np.exp(1j * np.random.default_rng(0).uniform(-3, 3, (50, 24, 2)))
+    frames = R.encode_frames(R.new_frames(1, np.arange(20), 64), bytes(20 * 64)).tobytes()
+    found: list[int] = []
+
+    def work() -> None:
+        for _ in range(40):
+            pairs.push(u)
+            assert np.isfinite(pairs.plv).all()
+            found.append(len(decoder.decode([(0, frames)])))
+
+    with ThreadPoolExecutor(4) as pool:
+        for one in [pool.submit(work) for _ in range(4)]:
+            one.result()
+    assert (pairs.n_eff == 400).all()
+    assert sum(found) == 4 * 40 * 20
+    assert not decoder.corrupt.any()
+
+
+def test_results_can_be_compared_with_themselves() -> None:
+    beats = R.BeatDetector(1, 50, "pulse").process(np.zeros((10, 1)))
+    assert beats == beats
+    assert beats != R.Beats.joined([beats])

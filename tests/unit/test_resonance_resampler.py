@@ -130,7 +130,7 @@ def test_written_in_pieces_and_forgetting_it_reads_the_same(
             continue
         frames = last - first + 1
         assert np.array_equal(forgetful.read(first, 1, frames), whole.read(first, 1, frames))
-        for start in (first - 0.01, last + 0.01, first - 1e9, last + 1e9, 1e300):
+        for start in (first - 0.01, last + 0.01, first - 1e9, last + 1e9, 1e15):
             with pytest.raises(ValueError, match=f"{first} to {last} can be read"):
                 forgetful.read(start, 1, 1)
         with pytest.raises(ValueError, match="can be read"):

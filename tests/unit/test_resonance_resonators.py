@@ -190,7 +190,7 @@ def test_pieces_give_what_the_whole_gives(cuts: list[int], seed: int) -> None:
 @given(
     freq=st.floats(0.01, 24.9),
     width=st.floats(0.01, 24.9),
-    scale=st.sampled_from([1e-30, 1.0, 1e30]),
+    scale=st.sampled_from([1e-30, 1.0, 1e25]),
     seed=st.integers(0, 1000),
 )
 def test_confidence_is_a_share_whatever_comes(

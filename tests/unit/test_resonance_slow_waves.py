@@ -1,5 +1,6 @@
 """Cues at a phase of the slow wave: exact where they can be, and within their promise on real sleep."""
 
+from dataclasses import fields
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.linalg import solve_toeplitz
 from scipy.signal import lfilter
 from slow_wave_truth import DATA, N3, circular, recordings, score
 
-from dreampods.resonance import ResonatorBank, SlowWaves
+from dreampods.resonance import ResonatorBank, SlowWaveCues, SlowWaves
 
 _real = pytest.mark.skipif(
     not (DATA / "sleep_nap_suj29_100hz.npz").is_file(),
@@ -81,7 +82,7 @@ def test_is_the_wiener_filter_of_its_definition(
 ) -> None:
     x = 200 + _asleep(61, rate, 3)
     x = x[: len(x) // int(rate / 50) * int(rate / 50)]
-    waves = SlowWaves(rate, 1, lead_s=lead_s, low_hz=low, high_hz=high)
+    waves = SlowWaves(1, rate, lead_s=lead_s, low_hz=low, high_hz=high)
     waves.process(x[:, None])
     assert_allclose(waves.phasor[0], _readings(x, rate, lead_s, low, high), rtol=1e-9)
 
@@ -94,7 +95,7 @@ def test_cues_of_a_clear_wave_are_where_they_belong(rate: float, target: float) 
     t = np.arange(int(120 * rate)) / rate
     wave = 60 * np.cos(2 * np.pi * 0.8 * t + 1)
     x = -7000 + 2 * t + wave + 2 * rng.standard_normal(t.size)
-    cues = SlowWaves(rate, 1, target).process(x[:, None])
+    cues = SlowWaves(1, rate, target).process(x[:, None])
     assert 103 * 0.8 <= len(cues.frame) <= 109 * 0.8, "one a wave, from about 12 s on"
     phase = 2 * np.pi * 0.8 * cues.frame / rate + 1
     error = np.degrees(np.angle(np.exp(1j * (phase - target))))
@@ -108,7 +109,7 @@ def test_cues_of_a_clear_wave_are_where_they_belong(rate: float, target: float) 
 @pytest.mark.parametrize("lead_s", [0.0, 0.1])
 def test_a_cue_is_known_before_its_moment_by_the_lead(lead_s: float) -> None:
     rate = 250.0
-    waves = SlowWaves(rate, 1, lead_s=lead_s)
+    waves = SlowWaves(1, rate, lead_s=lead_s)
     count = 0
     for n, value in enumerate(_asleep(120, rate, 5)):
         for frame in waves.process([[value]]).frame:
@@ -122,7 +123,7 @@ def test_confidence_tells_by_how_much_the_phase_errs() -> None:
     from slow_wave_truth import wave_and_phase
 
     rate, x = 100.0, _asleep(400, 100.0, 6)
-    waves = SlowWaves(rate, 1)
+    waves = SlowWaves(1, rate)
     phasor, confidence = [], []
     for part in x.reshape(-1, 2, 1):
         waves.process(part)
@@ -144,7 +145,7 @@ def test_a_gap_is_foretold_and_not_taken_for_silence() -> None:
     rate = 100.0
     x = _asleep(300, rate, 7)[:, None]
     valid = np.ones(x.shape, bool)
-    whole, broken, silenced = (SlowWaves(rate, 1) for _ in range(3))
+    whole, broken, silenced = (SlowWaves(1, rate) for _ in range(3))
     error, of_zero, trust = [], [], []
     for begin in range(10_000, 29_000, 500):
         valid[begin : begin + 30] = False  # 0.3 s every 5 s
@@ -167,7 +168,7 @@ def test_a_gap_is_foretold_and_not_taken_for_silence() -> None:
 
 def test_where_nothing_is_heard_there_is_no_cue() -> None:
     rate = 100.0
-    waves = SlowWaves(rate, 2)
+    waves = SlowWaves(2, rate)
     x = np.stack([_asleep(100, rate, 8), np.full(10_000, 40.0)], 1)
     cues = waves.process(x)
     assert (cues.channel == 0).all()
@@ -188,11 +189,11 @@ def test_where_nothing_is_heard_there_is_no_cue() -> None:
 def test_no_wave_no_cue_and_a_movement_is_none() -> None:
     rate = 100.0
     awake = _asleep(200, rate, 9, scale_uv=8.0)
-    assert len(SlowWaves(rate, 1).process(awake[:, None]).frame) == 0
+    assert len(SlowWaves(1, rate).process(awake[:, None]).frame) == 0
     moved = awake.copy()
     moved[12_000:12_300] += 3000 * np.sin(2 * np.pi * np.arange(300) / 100)
     moved[15_000:] += 5000  # an electrode that has slipped
-    waves = SlowWaves(rate, 1)
+    waves = SlowWaves(1, rate)
     assert len(waves.process(moved[:, None]).frame) <= 2
     assert abs(waves.phasor[0]) < 30
 
@@ -200,13 +201,13 @@ def test_no_wave_no_cue_and_a_movement_is_none() -> None:
 def test_one_cue_each_refractory_time_and_channels_do_not_touch() -> None:
     rate = 128.0
     x = np.stack([_asleep(150, rate, seed) for seed in (1, 2, 3)], 1)
-    together = SlowWaves(rate, 3, refractory_s=3.0).process(x)
+    together = SlowWaves(3, rate, refractory_s=3.0).process(x)
     assert (np.diff(together.frame[together.channel == 0]) >= 3 * rate).all()
     # Weights are renewed at another turn than alone, so the other two are left out here
-    alone = SlowWaves(rate, 1, refractory_s=3.0).process(x[:, :1])
+    alone = SlowWaves(1, rate, refractory_s=3.0).process(x[:, :1])
     assert_allclose(together.frame[together.channel == 0], alone.frame, rtol=1e-12)
-    strict = SlowWaves(rate, 3, least_confidence=0.95).process(x)
-    assert 0 < len(strict.frame) < len(SlowWaves(rate, 3).process(x).frame)
+    strict = SlowWaves(3, rate, least_confidence=0.95).process(x)
+    assert 0 < len(strict.frame) < len(SlowWaves(3, rate).process(x).frame)
     assert strict.confidence.min() >= 0.95
 
 
@@ -216,12 +217,14 @@ def test_pieces_give_what_the_whole_gives(cuts: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     x = np.stack([_asleep(60, 100.0, seed), _asleep(60, 100.0, seed + 1)], 1)
     valid = rng.random(x.shape) < 0.95
-    whole = SlowWaves(100.0, 2).process(x, valid)
-    waves = SlowWaves(100.0, 2)
+    whole = SlowWaves(2, 100.0).process(x, valid)
+    waves = SlowWaves(2, 100.0)
     borders = sorted({0, len(x), *cuts})
     parts = [waves.process(x[a:b], valid[a:b]) for a, b in pairwise(borders)]
-    for k, column in enumerate(whole):
-        assert np.array_equal(np.concatenate([part[k] for part in parts]), column)
+    assert len(whole) == len(whole.frame)
+    together = SlowWaveCues.joined(parts)
+    for field in fields(whole):
+        assert np.array_equal(getattr(together, field.name), getattr(whole, field.name))
 
 
 @_real
@@ -233,7 +236,7 @@ def test_real_sleep_is_targeted_as_promised() -> None:
     memory may be 60 to 300 s and the ridge 1e-5 to 1e-3, and these figures move by a degree or two.
     """
     for recording in recordings():
-        cues = SlowWaves(recording.rate_hz, 1).process(recording.x[:, None], recording.valid[:, None])
+        cues = SlowWaves(1, recording.rate_hz).process(recording.x[:, None], recording.valid[:, None])
         found = score(cues.frame, recording)
         print(recording.name, found[:6])
         if recording.name.startswith("REM"):
@@ -267,7 +270,7 @@ def test_real_sleep_with_gaps_is_targeted_as_promised() -> None:
         for begin in rng.integers(0, len(valid) - 100, 400):
             valid[begin : begin + rng.integers(1, 60)] = False
         x = np.where(valid, recording.x, np.nan)
-        cues = SlowWaves(recording.rate_hz, 1).process(x[:, None], valid[:, None])
+        cues = SlowWaves(1, recording.rate_hz).process(x[:, None], valid[:, None])
         found = score(cues.frame, recording)
         print(recording.name, found[:6])
         assert abs(found.mean_deg) <= 6
@@ -281,7 +284,7 @@ def test_real_sleep_with_a_drift_is_targeted_as_promised() -> None:
     for recording in recordings()[1:9]:
         t = np.arange(len(recording.x)) / recording.rate_hz
         one = recording._replace(x=recording.x + 100 * np.sin(2 * np.pi * 0.03 * t))
-        cues = SlowWaves(one.rate_hz, 1).process(one.x[:, None])
+        cues = SlowWaves(1, one.rate_hz).process(one.x[:, None])
         found = score(cues.frame, one)
         print(one.name, found[:6])
         assert abs(found.mean_deg) <= 5
@@ -300,7 +303,7 @@ def test_a_minute_of_real_sleep_is_enough() -> None:
             one = recording._replace(
                 x=recording.x[part], valid=recording.valid[part], stage=recording.stage[part]
             )
-            cues = SlowWaves(one.rate_hz, 1).process(one.x[:, None])
+            cues = SlowWaves(1, one.rate_hz).process(one.x[:, None])
             errors.append(score(cues.frame, one).errors_deg)
         mean_deg, sd_deg = circular(np.radians(np.concatenate(errors)))
         print(recording.name, mean_deg, sd_deg)
@@ -311,7 +314,7 @@ def test_a_minute_of_real_sleep_is_enough() -> None:
 @_real
 def test_real_sleep_50_ms_ahead() -> None:
     for recording in recordings()[:-1]:
-        cues = SlowWaves(recording.rate_hz, 1, lead_s=0.05).process(
+        cues = SlowWaves(1, recording.rate_hz, lead_s=0.05).process(
             recording.x[:, None], recording.valid[:, None]
         )
         found = score(cues.frame, recording)
@@ -343,7 +346,7 @@ def test_impossible_settings_are_refused(wrong: dict[str, float], why: str) -> N
 
 
 def test_unusable_signals_are_refused_and_change_nothing() -> None:
-    waves = SlowWaves(100.0, 2)
+    waves = SlowWaves(2, 100.0)
     waves.process(np.stack([_asleep(60, 100.0, 1), _asleep(60, 100.0, 2)], 1))
     before = waves.phasor
     for x, why in (

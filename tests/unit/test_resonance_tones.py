@@ -103,7 +103,7 @@ def test_unusable_input_is_refused_and_changes_nothing() -> None:
         ([[]], RATE_HZ, "holds nothing"),
         ([0.0], RATE_HZ, "shape"),
         ([[np.nan]], RATE_HZ, "NaN"),
-        ([[0.0]], 0.0, "above 0"),
+        ([[0.0]], 0.0, "between 1000"),
     ):
         with pytest.raises(ValueError, match=why):
             ToneBank(turns, rate)

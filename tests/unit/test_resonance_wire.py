@@ -226,10 +226,10 @@ def test_samples_are_those_of_numpy(format: str, channels: int, data: bytes) -> 
     ("call", "says"),
     [
         (lambda: FrameDecoder(0), "pods must be at least 1"),
-        (lambda: FrameDecoder(2**32), "pods must be below"),
+        (lambda: FrameDecoder(2**32), "pods must be at most"),
         (lambda: FrameDecoder(2).decode([(0, b""), (2, b"")]), "pods are 0 to 1"),
         (lambda: FrameDecoder(2).decode([(-1, b"")]), "reads of -1 to -1"),
-        (lambda: FrameDecoder(2).restart(5), "there is no pod 5"),
+        (lambda: FrameDecoder(2).restart(5), "pod must be at most 1, not 5"),
         (lambda: FrameDecoder(2).decode([(0, np.zeros(3))]), "must be bytes"),
         (lambda: encode_frames(np.zeros(1, "u1"), b""), "of FRAME"),
         (lambda: encode_frames(np.zeros(0, FRAME), b""), "of FRAME"),

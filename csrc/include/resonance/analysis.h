@@ -62,7 +62,10 @@ void rs_resonators_state(const rs_resonators *bank, double *phasor, double *conf
  */
 typedef struct rs_hilbert rs_hilbert;
 
-/* window: frames, at least 8 and one cycle of the band's middle; low_hz, high_hz [bands],
+enum { RS_HILBERT_MOST = 16384 };
+
+/* window: frames, 8 to RS_HILBERT_MOST, and at least one cycle of the band's middle; the time to make it grows with
+ * the window's square, 5 s for the longest and each band. low_hz, high_hz [bands],
  * 0 < low < high < rate / 2. */
 rs_hilbert *rs_hilbert_new(size_t channels, size_t bands, size_t window, double rate_hz,
                            const double *low_hz, const double *high_hz);

@@ -61,7 +61,7 @@ typedef struct rs_mixer rs_mixer;
 typedef struct rs_resampler rs_resampler;
 
 /* frames per block, a multiple of RS_MIXER_STEP; channels of the bus 1 to 16; rate_hz from RS_METER_LEAST_HZ
- * to RS_METER_MOST_HZ; lookahead_s from 0; release_s, a time constant, from 0. */
+ * to RS_METER_MOST_HZ; lookahead_s from 0 to below 1e6 frames; release_s, a time constant, from 0. */
 rs_mixer *rs_mixer_new(size_t pods, size_t frames, size_t channels, double rate_hz, double lookahead_s,
                        double release_s);
 void rs_mixer_free(rs_mixer *mixer);

@@ -15,7 +15,7 @@
  */
 typedef struct rs_modes rs_modes;
 
-/* freq_hz [modes], from 0 to half of rate_hz; decay_s [modes], time to fall by 60 dB; drive_gain [modes, 2], amplitude
+/* freq_hz [modes], from 0 to below half of rate_hz; decay_s [modes], time to fall by 60 dB; drive_gain [modes, 2], amplitude
  * in each ear of a strike by a driving signal of 1, or NULL. */
 rs_modes *rs_modes_new(size_t voices, size_t modes, double rate_hz, const double *freq_hz, const double *decay_s,
                        const float *drive_gain);

@@ -102,7 +102,7 @@ rs_hilbert *rs_hilbert_new(size_t channels, size_t bands, size_t window, double 
 {
     const size_t most = SIZE_MAX / 64;
     if (channels == 0 || bands == 0 || window < 8 || !(rate_hz > 0.0) || isinf(rate_hz)
-        || window > most / 4 || channels > most / (2 * window + TOGETHER) || bands > most / sizeof(band)
+        || window > RS_HILBERT_MOST || channels > most / (2 * window + TOGETHER) || bands > most / sizeof(band)
         || bands > most / 5 / window)
         return NULL;
     for (size_t b = 0; b < bands; b++)

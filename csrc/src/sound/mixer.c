@@ -93,7 +93,7 @@ rs_mixer *rs_mixer_new(size_t pods, size_t frames, size_t channels, double rate_
     const double lookahead = rint(lookahead_s * rate_hz);
     if (pods == 0 || pods > SIZE_MAX / 65536 || frames == 0 || frames % RS_MIXER_STEP || frames > SIZE_MAX / 65536
         || channels == 0 || channels > MOST_CHANNELS || !(rate_hz >= RS_METER_LEAST_HZ) || rate_hz > RS_METER_MOST_HZ
-        || !(lookahead >= 0.0) || !(lookahead < 1e6) || !(release_s >= 0.0) || isinf(release_s * rate_hz))
+        || !(lookahead_s >= 0.0) || !(lookahead < 1e6) || !(release_s >= 0.0) || isinf(release_s * rate_hz))
         return NULL;
     rs_mixer *mixer = calloc(1, sizeof *mixer);
     if (mixer == NULL)

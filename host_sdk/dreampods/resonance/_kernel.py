@@ -1,12 +1,15 @@
-"""The door to C: the built kernel, and checked arrays on their way through it.
+"""The door to C: the built kernel, its objects, and checked arguments on their way through it.
 
 C trusts its arguments, so every array that goes there passes `checked` (or was made here), and
-every scalar `number`, `positive`, `not_negative` or `whole`.
+every scalar `number`, `between`, `positive`, `not_negative`, `whole` or `seeded`. C also trusts
+that nobody else is in an object while it works there: `KernelObject` sees to that.
 """
 
 import operator
-from collections.abc import Callable
-from typing import Any
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -21,25 +24,68 @@ except ImportError as error:
     ) from error
 
 __all__ = [
+    "KernelObject",
+    "between",
     "checked",
+    "checked_weight",
     "ffi",
     "lib",
     "masked",
     "new",
     "not_negative",
     "number",
+    "occupied",
     "octets",
     "pointer",
     "positive",
+    "seeded",
+    "unit_phasors",
     "whole",
 ]
 
-
-_MOST = float(np.finfo(np.float64).max)
-_MOST_SINGLE = float(np.finfo(np.float32).max)
+# Beyond lie mistakes of who sends them. Of what lies within, products of six do not overflow in
+# double precision, nor of four in single
+_MOST = 1e30
+_MOST_SINGLE = 1e9
+_MOST_SCALAR = 1e15
 _MOST_COUNT = 2**62
-# A signal beyond is a mistake of who sent it, and its square would stay in every sum as infinity
-_MOST_SIGNAL = 1e100
+_SHORTEST_PHASOR = 1e-300  # below, digits are lost, and the angle with them
+
+
+class KernelObject:
+    """Something whose state lies in C: one thread at a time comes in, others wait, none copies it.
+
+    A subclass calls `_make` before it keeps any size, so that sizes never belong to another state.
+    """
+
+    def _make(
+        self, make: Callable[..., Any], free: Callable[[Any], None], *arguments: Any
+    ) -> None:
+        self._c = new(make, free, *arguments)
+        self._turn = threading.Lock()
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        with self._turn:
+            return function(self._c, *arguments)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be copied or pickled: its state lies in C"
+        )
+
+
+@contextmanager
+def occupied(objects: Iterable[KernelObject]) -> Iterator[None]:
+    """Nobody else is in any of them meanwhile. They must be different ones."""
+    # In one order for all, or two threads could wait for each other
+    turns = sorted((one._turn for one in objects), key=id)
+    for turn in turns:
+        turn.acquire()
+    try:
+        yield
+    finally:
+        for turn in turns:
+            turn.release()
 
 
 def checked(
@@ -54,7 +100,8 @@ def checked(
 ) -> NDArray[Any]:
     """`value` as a packed array of `dtype`; ValueError if its shape or numbers are not usable.
 
-    A complex number must have both its parts from `least` to `most`.
+    A complex number must have both its parts from `least` to `most`. Single precision ends at 1e9
+    in any case.
 
     `shape` holds a length for each dimension that is known and a word for each that may be any
     length from 1, for example ``("frames", 2)``.
@@ -81,11 +128,15 @@ def checked(
         raise ValueError(f"{name} must have the shape ({words}), this has {raw.shape}")
     if array.size == 0:
         raise ValueError(f"{name} holds nothing, its shape is {raw.shape}")
+    if wanted.char in "fF":
+        least, most = max(least, -_MOST_SINGLE), min(most, _MOST_SINGLE)
     if finite and not _within(array, least, most):
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds NaN, infinity or a number too large for {wanted}")
-        which = f"below {least:g}" if (array < least).any() else f"above {most:g}"
-        raise ValueError(f"{name} must not be {which}")
+        too_low = (array.reshape(-1).view(array.real.dtype) < least).any()
+        raise ValueError(
+            f"{name} must not be " + (f"below {least:g}" if too_low else f"above {most:g}")
+        )
     return array
 
 
@@ -94,7 +145,6 @@ def _within(array: NDArray[Any], least: float, most: float) -> bool:
     if kind in "dD":
         return bool(lib.rs_numbers_within(array.nbytes // 8, pointer(array), least, most))
     if kind in "fF":
-        least, most = max(least, -_MOST_SINGLE), min(most, _MOST_SINGLE)
         return bool(lib.rs_numbers_within_single(array.nbytes // 4, pointer(array), least, most))
     return kind == "?" or bool(((array >= least) & (array <= most)).all())
 
@@ -107,33 +157,53 @@ def masked(
     x may be anything where `valid`, of the same shape, is False; None means that all came.
     """
     shape = ("frames", channels)
-    most = _MOST_SIGNAL
     if valid is None:
-        return checked("x", x, np.float64, shape, least=-most, most=most), None
+        return checked("x", x, np.float64, shape), None
     signal = checked("x", x, np.float64, shape, finite=False)
     mask = checked("valid", valid, np.bool_, signal.shape)
-    there = np.where(mask, signal, 0.0)
-    checked("x where valid", there, np.float64, shape, least=-most, most=most)
+    if np.asarray(valid).dtype != np.bool_:
+        checked("valid", valid, np.float64, signal.shape, least=0, most=1)
+    checked("x where valid", np.where(mask, signal, 0.0), np.float64, shape)
     return signal, mask
 
 
+def checked_weight(
+    weight: ArrayLike | None, shape: tuple[int | str, ...], dtype: DTypeLike = np.float64
+) -> NDArray[Any] | None:
+    """Weights, from 0, of that shape; None stays None, and means 1 each."""
+    return None if weight is None else checked("weight", weight, dtype, shape, least=0)
+
+
+def unit_phasors(z: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Phasors of length 1 with the angles of z; 0 where there is none."""
+    length = np.abs(z)
+    return np.divide(z, length, out=np.zeros_like(z), where=length > _SHORTEST_PHASOR)
+
+
 def number(name: str, value: float) -> float:
-    """`value` as a finite float."""
+    """`value` as a float, within ±1e15."""
+    return between(name, value, -_MOST_SCALAR, _MOST_SCALAR)
+
+
+def between(name: str, value: float, least: float, most: float) -> float:
+    """`value` as a float from `least` to `most`."""
     try:
         found = float(value)
-    except (TypeError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be a number: {error}") from error
     if not np.isfinite(found):
         raise ValueError(f"{name} must be a finite number, not {found}")
+    if not least <= found <= most:
+        raise ValueError(f"{name} must lie between {least:g} and {most:g}, not {found:g}")
     return found
 
 
 def positive(name: str, value: float) -> float:
-    """`value` as a float above 0."""
+    """`value` as a float above 0, from 1e-15 to 1e15."""
     found = number(name, value)
     if found <= 0:
         raise ValueError(f"{name} must be above 0, not {found:g}")
-    return found
+    return between(name, found, 1 / _MOST_SCALAR, _MOST_SCALAR)
 
 
 def not_negative(name: str, value: float) -> float:
@@ -144,17 +214,22 @@ def not_negative(name: str, value: float) -> float:
     return found
 
 
-def whole(name: str, value: int) -> int:
-    """`value` as an int from 1."""
+def whole(name: str, value: int, *, least: int = 1, most: int = _MOST_COUNT) -> int:
+    """`value` as an int from `least` to `most`."""
     try:
         found = operator.index(value)
     except TypeError as error:
         raise ValueError(f"{name} must be a whole number: {error}") from error
-    if found < 1:
-        raise ValueError(f"{name} must be at least 1, not {found}")
-    if found > _MOST_COUNT:
-        raise ValueError(f"{name} must be at most 2**62, not {found}")
+    if found < least:
+        raise ValueError(f"{name} must be at least {least}, not {found}")
+    if found > most:
+        raise ValueError(f"{name} must be at most {most}, not {found}")
     return found
+
+
+def seeded(seed: int, bits: int = 64) -> int:
+    """A seed, of which C and numpy take so many bits."""
+    return whole("seed", seed, least=0, most=2**bits - 1)
 
 
 _C_TYPES = {
@@ -178,7 +253,9 @@ def pointer(array: NDArray[Any] | None) -> Any:
 def octets(name: str, data: bytes | NDArray[np.uint8]) -> Any:
     """For C: where bytes, or (bytes,) uint8, lie; ValueError for anything else."""
     if isinstance(data, np.ndarray) and (data.dtype != np.uint8 or data.ndim != 1):
-        raise ValueError(f"{name} must be bytes or (bytes,) uint8, not {data.shape} of {data.dtype}")
+        raise ValueError(
+            f"{name} must be bytes or (bytes,) uint8, not {data.shape} of {data.dtype}"
+        )
     try:
         return ffi.from_buffer("uint8_t[]", data)
     except TypeError as error:

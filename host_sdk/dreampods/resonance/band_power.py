@@ -3,10 +3,21 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, lib, new, pointer, positive, whole
+from dreampods.resonance._kernel import (
+    KernelObject,
+    between,
+    checked,
+    checked_weight,
+    lib,
+    pointer,
+    positive,
+    whole,
+)
+
+_MOST_FRAMES = 1e12  # of a memory: of more, one frame's share is lost in rounding
 
 
-class BandPower:
+class BandPower(KernelObject):
     """Mean of ``|phasor|² / 2`` per channel and band, with a memory fading as ``e^{-t/memory_s}``.
 
     Calibrated in the signal's unit squared: a sine of amplitude A at a band's centre has power
@@ -18,15 +29,16 @@ class BandPower:
     """
 
     def __init__(self, channels: int, bands: int, rate_hz: float, memory_s: float) -> None:
-        self._channels = whole("channels", channels)
-        self._bands = whole("bands", bands)
-        self._power = new(
+        signals, rhythms = whole("channels", channels), whole("bands", bands)
+        rate = positive("rate_hz", rate_hz)
+        self._make(
             lib.rs_power_new,
             lib.rs_power_free,
-            self._channels * self._bands,
-            positive("rate_hz", rate_hz),
-            positive("memory_s", memory_s),
+            whole("channels x bands", signals * rhythms),
+            rate,
+            between("memory_s", memory_s, 1e-3 / rate, _MOST_FRAMES / rate),
         )
+        self._channels, self._bands = signals, rhythms
 
     def push(self, phasors: ArrayLike, weight: ArrayLike | None = None) -> None:
         """Takes in phasors (frames, channels, bands), complex.
@@ -35,10 +47,8 @@ class BandPower:
         nothing but the age of the others.
         """
         z = checked("phasors", phasors, np.complex128, ("frames", self._channels, self._bands))
-        weights = (
-            None if weight is None else checked("weight", weight, np.float64, z.shape, least=0)
-        )
-        lib.rs_power_push(self._power, len(z), pointer(z), pointer(weights))
+        weights = checked_weight(weight, z.shape)
+        self._call(lib.rs_power_push, len(z), pointer(z), pointer(weights))
 
     @property
     def power(self) -> NDArray[np.float64]:
@@ -58,5 +68,5 @@ class BandPower:
     def _values(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         values = np.empty((self._channels, self._bands))
         evidence = np.empty_like(values)
-        lib.rs_power_values(self._power, pointer(values), pointer(evidence))
+        self._call(lib.rs_power_values, pointer(values), pointer(evidence))
         return values, evidence

@@ -7,15 +7,25 @@ heart rate. What counts as what is told in csrc/include/resonance/rhythm.h.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import ffi, lib, masked, new, number, pointer, positive, whole
+from dreampods.resonance._kernel import (
+    KernelObject,
+    between,
+    ffi,
+    lib,
+    masked,
+    number,
+    pointer,
+    positive,
+    whole,
+)
+from dreampods.resonance.events import Events
 
 _LISTEN = {"pulse": lib.RS_PULSE, "ecg": lib.RS_ECG}
 _LEAST_HZ, _MOST_HZ = 25, 1000
@@ -54,41 +64,24 @@ class Verdict(IntEnum):
     GAP = lib.RS_BEAT_GAP
 
 
-@dataclass(frozen=True, slots=True)
-class Beats:
+@dataclass(frozen=True, slots=True, eq=False)
+class Beats(Events):
     """Beats, all arrays (n,), ordered by channel, then by time.
 
-    channel: whose. time_s: of the R wave or the pulse's crest, seconds since the first sample that
+    time_s: of the R wave or the pulse's crest, seconds since the first sample that
     the detector ever got. interval_s: since the beat before, of a pulse between the steepest rises;
     NaN where the verdict is GAP. quality: 0..1. verdict: a `Verdict`. told_s: time of the sample
     that brought the news.
     """
 
-    channel: NDArray[np.int64]
     time_s: NDArray[np.float64]
     interval_s: NDArray[np.float64]
     quality: NDArray[np.float64]
     verdict: NDArray[np.int64]
     told_s: NDArray[np.float64]
 
-    def __len__(self) -> int:
-        return len(self.time_s)
 
-    @classmethod
-    def joined(cls, parts: Iterable[Beats]) -> Beats:
-        """What several calls brought, as one; ValueError if there is no part."""
-        pieces = list(parts)
-        if not pieces:
-            raise ValueError("parts holds nothing")
-        columns = {
-            field.name: np.concatenate([getattr(piece, field.name) for piece in pieces])
-            for field in fields(cls)
-        }
-        order = np.lexsort((columns["time_s"], columns["channel"]))
-        return cls(**{name: column[order] for name, column in columns.items()})
-
-
-class BeatDetector:
+class BeatDetector(KernelObject):
     """Finds beats in signals as they come, at constant cost per sample.
 
     channels: number of signals. rate_hz: 25 to 1000; an electrocardiogram wants 50 or more, since
@@ -102,26 +95,17 @@ class BeatDetector:
     """
 
     def __init__(self, channels: int, rate_hz: float, listen: Literal["pulse", "ecg"]) -> None:
-        self._channels = whole("channels", channels)
-        self._rate_hz = positive("rate_hz", rate_hz)
-        if not _LEAST_HZ <= self._rate_hz <= _MOST_HZ:
-            raise ValueError(
-                f"rate_hz must lie between {_LEAST_HZ} and {_MOST_HZ}, it is {rate_hz:g}"
-            )
+        signals = whole("channels", channels)
+        rate = between("rate_hz", rate_hz, _LEAST_HZ, _MOST_HZ)
         if listen not in _LISTEN:
             raise ValueError(f"listen must be 'pulse' or 'ecg', not {listen!r}")
-        self._beats = new(
-            lib.rs_beats_new,
-            lib.rs_beats_free,
-            self._channels,
-            self._rate_hz,
-            _LISTEN[listen],
-        )
+        self._make(lib.rs_beats_new, lib.rs_beats_free, signals, rate, _LISTEN[listen])
+        self._channels, self._rate_hz = signals, rate
 
     @property
     def latency_s(self) -> float:
         """How long after it happened a beat is told at most; half of this is usual."""
-        return int(lib.rs_beats_latency(self._beats)) / self._rate_hz
+        return int(self._call(lib.rs_beats_latency)) / self._rate_hz
 
     def process(self, x: ArrayLike, valid: ArrayLike | None = None) -> Beats:
         """The beats that the signals x (frames, channels), any unit, bring to light.
@@ -133,9 +117,9 @@ class BeatDetector:
             ValueError: wrong shape, nothing in it, or NaN or infinity in a valid sample.
         """
         signal, mask = masked(x, valid, self._channels)
-        found = np.empty(lib.rs_beats_most(self._beats, len(signal)), _BEAT)
-        count = lib.rs_beats_process(
-            self._beats,
+        found = np.empty(self._call(lib.rs_beats_most, len(signal)), _BEAT)
+        count = self._call(
+            lib.rs_beats_process,
             len(signal),
             pointer(signal),
             pointer(mask),
@@ -145,7 +129,7 @@ class BeatDetector:
 
     def finish(self) -> Beats:
         """The last beats, when no sample will follow: goes on with missing ones for latency_s."""
-        frames = int(lib.rs_beats_latency(self._beats))
+        frames = int(self._call(lib.rs_beats_latency))
         shape = (frames, self._channels)
         return self.process(np.zeros(shape), np.zeros(shape, np.bool_))
 

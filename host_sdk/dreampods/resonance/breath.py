@@ -7,14 +7,23 @@ csrc/include/resonance/rhythm.h.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, ffi, lib, masked, new, pointer, positive, whole
+from dreampods.resonance._kernel import (
+    KernelObject,
+    between,
+    checked,
+    ffi,
+    lib,
+    masked,
+    pointer,
+    whole,
+)
+from dreampods.resonance.events import Events
 
 _LEAST_HZ, _MOST_HZ = 10, 1000
 # rs_breath of rhythm.h
@@ -48,17 +57,16 @@ class BreathVerdict(IntEnum):
     GAP = lib.RS_BREATH_GAP
 
 
-@dataclass(frozen=True, slots=True)
-class Breaths:
+@dataclass(frozen=True, slots=True, eq=False)
+class Breaths(Events):
     """Breaths, all arrays (n,), ordered by channel, then by time.
 
-    channel: whose. time_s: of the crest, full inhalation, seconds since the first sample that the
-    follower ever got. trough_s: of the lowest point before it, NaN if none was seen. interval_s: since
-    the crest before; NaN where the verdict is GAP. depth: from trough to crest, in the signal's unit.
+    time_s: of the crest, full inhalation, seconds since the first sample that the follower ever got.
+    trough_s: of the lowest point before it, NaN if none was seen. interval_s: since the crest before; NaN
+    where the verdict is GAP. depth: from trough to crest, in the signal's unit, NaN where no trough was seen.
     quality: 0..1. verdict: a `BreathVerdict`. told_s: time of the sample that brought the news.
     """
 
-    channel: NDArray[np.int64]
     time_s: NDArray[np.float64]
     trough_s: NDArray[np.float64]
     interval_s: NDArray[np.float64]
@@ -67,24 +75,8 @@ class Breaths:
     verdict: NDArray[np.int64]
     told_s: NDArray[np.float64]
 
-    def __len__(self) -> int:
-        return len(self.time_s)
 
-    @classmethod
-    def joined(cls, parts: Iterable[Breaths]) -> Breaths:
-        """What several calls brought, as one; ValueError if there is no part."""
-        pieces = list(parts)
-        if not pieces:
-            raise ValueError("parts holds nothing")
-        columns = {
-            field.name: np.concatenate([getattr(piece, field.name) for piece in pieces])
-            for field in fields(cls)
-        }
-        order = np.lexsort((columns["time_s"], columns["channel"]))
-        return cls(**{name: column[order] for name, column in columns.items()})
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Breathing:
     """phase (frames, channels): radians from -π to π, 0 at the crest, π at the trough; NaN before anything
     is known. confidence (frames, channels): 0..1. breaths: those that became certain.
@@ -95,30 +87,28 @@ class Breathing:
     breaths: Breaths
 
 
-class BreathFollower:
+class BreathFollower(KernelObject):
     """Follows breaths in signals as they come, at constant cost per sample.
 
     channels: number of signals, belts or others that rise with the breath in (turn a thermistor at the nose
     round if it does not). rate_hz: 10 to 1000.
 
     A breath is told when the signal has fallen by a quarter of the usual depth, most often half a second to a
-    second after its crest; for as long as somebody holds the breath in, its crest is not certain.
+    second after its crest; for as long as somebody holds the breath in, its crest is not certain. So
+    nothing is left to be told when the signal ends: a last crest from which it did not fall is no breath yet.
     """
 
     def __init__(self, channels: int, rate_hz: float) -> None:
-        self._channels = whole("channels", channels)
-        self._rate_hz = positive("rate_hz", rate_hz)
-        if not _LEAST_HZ <= self._rate_hz <= _MOST_HZ:
-            raise ValueError(
-                f"rate_hz must lie between {_LEAST_HZ} and {_MOST_HZ}, it is {rate_hz:g}"
-            )
-        self._breaths = new(lib.rs_breaths_new, lib.rs_breaths_free, self._channels, self._rate_hz)
+        signals = whole("channels", channels)
+        rate = between("rate_hz", rate_hz, _LEAST_HZ, _MOST_HZ)
+        self._make(lib.rs_breaths_new, lib.rs_breaths_free, signals, rate)
+        self._channels, self._rate_hz = signals, rate
 
     @property
     def hz(self) -> NDArray[np.float64]:
         """(channels,), breaths per second, the median of the last seven; NaN before there was one."""
         hz = np.empty(self._channels)
-        lib.rs_breaths_rate(self._breaths, pointer(hz))
+        self._call(lib.rs_breaths_rate, pointer(hz))
         return hz
 
     def process(self, x: ArrayLike, valid: ArrayLike | None = None) -> Breathing:
@@ -132,9 +122,9 @@ class BreathFollower:
         """
         signal, mask = masked(x, valid, self._channels)
         phase, confidence = np.empty(signal.shape), np.empty(signal.shape)
-        found = np.empty(lib.rs_breaths_most(self._breaths, len(signal)), _BREATH)
-        count = lib.rs_breaths_process(
-            self._breaths,
+        found = np.empty(self._call(lib.rs_breaths_most, len(signal)), _BREATH)
+        count = self._call(
+            lib.rs_breaths_process,
             len(signal),
             pointer(signal),
             pointer(mask),

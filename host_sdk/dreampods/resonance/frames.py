@@ -7,15 +7,24 @@ must be fast when one host listens to a room, or reads what was recorded of it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dreampods.firmware.dreampod import wire
-from dreampods.resonance._kernel import checked, ffi, lib, new, number, octets, pointer, whole
+from dreampods.resonance._kernel import (
+    KernelObject,
+    checked,
+    ffi,
+    lib,
+    number,
+    octets,
+    pointer,
+    whole,
+)
 
-# A frame as C has it; `offset` and `length` say where in the payloads its own lies.
 FRAME = np.dtype(
     [
         ("offset", np.uint32),
@@ -28,6 +37,9 @@ FRAME = np.dtype(
     ],
     align=True,
 )
+"""One frame. seq, type, epoch: its header's, as `firmware/dreampod/wire.py` defines them. offset,
+length: where in the payloads its own lies, in bytes. pod: whose stream brought it. spare: nothing.
+"""
 _LEAST_FRAME = wire.HEADER_BYTES + wire.CRC_BYTES
 _MOST_BYTES = 2**32 - 1  # what an offset can count
 _REFUSED = 2 ** (8 * ffi.sizeof("size_t")) - 1
@@ -40,11 +52,15 @@ _FORMATS = {
 }
 
 
-class Frames(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Frames:
     """frames: (n,) of FRAME, in the order in which they ended. payloads: (bytes,) uint8."""
 
     frames: NDArray[Any]
     payloads: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.frames)
 
     def payload(self, index: int) -> bytes:
         """The payload of frame `index`."""
@@ -53,7 +69,7 @@ class Frames(NamedTuple):
         return self.payloads[start : start + int(frame["length"])].tobytes()
 
 
-class FrameDecoder:
+class FrameDecoder(KernelObject):
     """Finds the frames in the bytes of many pods, wherever reads may have cut them.
 
     A header whose check fails and a frame whose CRC fails are given up at their first byte, and
@@ -67,10 +83,9 @@ class FrameDecoder:
     """
 
     def __init__(self, pods: int) -> None:
-        self._pods = whole("pods", pods)
-        if self._pods > _MOST_BYTES:
-            raise ValueError(f"pods must be below 2**32, not {self._pods}")
-        self._streams = new(lib.rs_frames_new, lib.rs_frames_free, self._pods)
+        streams = whole("pods", pods, most=_MOST_BYTES)
+        self._make(lib.rs_frames_new, lib.rs_frames_free, streams)
+        self._pods = streams
 
     def decode(self, reads: Iterable[tuple[int, bytes]]) -> Frames:
         """Take reads, (pod, bytes) each, in their order; returns the frames that are whole by now.
@@ -83,30 +98,29 @@ class FrameDecoder:
         pods, parts = columns if columns else ((), ())
         data = b"".join(parts)
         lengths = tuple(map(len, parts))
-        most = lib.rs_frames_held(self._streams) + len(data)
-        # Room for as many frames as there would be without payloads; as bytes, which numpy makes faster
-        room = np.empty(most // _LEAST_FRAME * FRAME.itemsize, np.uint8)
-        payloads = np.empty(most, np.uint8)
-        try:
-            found = lib.rs_frames_decode(
-                self._streams,
-                len(lengths),
-                pods,
-                lengths,
-                len(data),
-                data,
-                ffi.from_buffer("rs_frame[]", room),
-                ffi.from_buffer("uint8_t[]", payloads),
-            )
-        except OverflowError:  # beyond 32 bits
-            found = _REFUSED
+        with self._turn:
+            most = lib.rs_frames_held(self._c) + len(data)
+            # As many frames as there would be without payloads; as bytes, which numpy makes faster
+            room = np.empty(most // _LEAST_FRAME * FRAME.itemsize, np.uint8)
+            payloads = np.empty(most, np.uint8)
+            try:
+                found = lib.rs_frames_decode(
+                    self._c,
+                    len(lengths),
+                    pods,
+                    lengths,
+                    len(data),
+                    data,
+                    ffi.from_buffer("rs_frame[]", room),
+                    ffi.from_buffer("uint8_t[]", payloads),
+                )
+            except OverflowError:  # beyond 32 bits
+                found = _REFUSED
         if found == _REFUSED:
             raise self._refusal(pods, lengths, data)
         return Frames(np.ndarray((found,), FRAME, room), payloads)
 
-    def _refusal(
-        self, pods: tuple[int, ...], lengths: tuple[int, ...], data: bytes
-    ) -> ValueError:
+    def _refusal(self, pods: tuple[int, ...], lengths: tuple[int, ...], data: bytes) -> ValueError:
         if not 0 <= min(pods) <= max(pods) < self._pods:
             return ValueError(
                 f"pods are 0 to {self._pods - 1}, there are reads of {min(pods)} to {max(pods)}"
@@ -117,9 +131,7 @@ class FrameDecoder:
 
     def restart(self, pod: int) -> None:
         """A new connection to `pod`: the start of a frame that was held is forgotten, counters stay."""
-        if not 0 <= pod < self._pods:
-            raise ValueError(f"there is no pod {pod}, they are 0 to {self._pods - 1}")
-        lib.rs_frames_restart(self._streams, pod)
+        self._call(lib.rs_frames_restart, whole("pod", pod, least=0, most=self._pods - 1))
 
     @property
     def corrupt(self) -> NDArray[np.uint64]:
@@ -133,13 +145,11 @@ class FrameDecoder:
 
     def _faults(self) -> NDArray[np.uint64]:
         faults = np.empty((self._pods, 2), np.uint64)
-        lib.rs_frames_state(self._streams, ffi.from_buffer("rs_frame_faults[]", faults))
+        self._call(lib.rs_frames_state, ffi.from_buffer("rs_frame_faults[]", faults))
         return faults
 
 
-def encode_frames(
-    frames: NDArray[Any], payloads: bytes | NDArray[np.uint8]
-) -> NDArray[np.uint8]:
+def encode_frames(frames: NDArray[Any], payloads: bytes | NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Frames, (n,) of FRAME, as (bytes,) uint8 for the wire, one behind the other.
 
     Args:
@@ -169,7 +179,11 @@ def encode_frames(
 
 
 def decode_samples(
-    data: bytes | NDArray[np.uint8], channels: int, format: str, scale: float = 1.0, offset: float = 0.0
+    data: bytes | NDArray[np.uint8],
+    channels: int,
+    format: str,
+    scale: float = 1.0,
+    offset: float = 0.0,
 ) -> NDArray[np.float32]:
     """Packed sensor values as a pod sends them, in physical units: value * scale + offset.
 
@@ -193,7 +207,12 @@ def decode_samples(
         raise ValueError(f"{len(packed)} bytes are not whole samples of {width} x {format}")
     x = np.empty((samples, width), np.float32)
     lib.rs_samples_decode(
-        _FORMATS[format], x.size, packed, number("scale", scale), number("offset", offset), pointer(x)
+        _FORMATS[format],
+        x.size,
+        packed,
+        number("scale", scale),
+        number("offset", offset),
+        pointer(x),
     )
     return x
 
@@ -212,7 +231,10 @@ def new_frames(
     columns = np.broadcast_arrays(*(np.atleast_1d(one) for one in (kind, seq, length, epoch)))
     frames = np.zeros(columns[0].shape, FRAME)
     for name, column, most in zip(
-        ("type", "seq", "length", "epoch"), columns, (255, 65535, wire.MAX_PAYLOAD, 255), strict=True
+        ("type", "seq", "length", "epoch"),
+        columns,
+        (255, 65535, wire.MAX_PAYLOAD, 255),
+        strict=True,
     ):
         values = checked(name, column, np.float64, ("n",), least=0)
         if values.max() > most or (values != np.floor(values)).any():

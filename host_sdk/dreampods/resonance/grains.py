@@ -5,35 +5,39 @@ only, and are wiped when they are forgotten. Whether a person agreed to this use
 the host's business: it loads a voice that it may use, and forgets it when that ends.
 """
 
-import operator
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, ffi, lib, new, pointer, positive, whole
+from dreampods.resonance._kernel import (
+    KernelObject,
+    between,
+    checked,
+    ffi,
+    lib,
+    pointer,
+    positive,
+    seeded,
+    whole,
+)
 
 _MOST_AT_ONCE = 16
 
 
-class GrainCloud:
+class GrainCloud(KernelObject):
     """voices: number of speakers, each with one recording of at most `most_s` seconds. seed: from 0
     to 2⁶⁴ - 1; same seed, same cloud, and each voice scatters by itself.
     """
 
     def __init__(self, voices: int, most_s: float, rate_hz: float = 32000, seed: int = 0) -> None:
-        self._voices = whole("voices", voices)
-        rate = positive("rate_hz", rate_hz)
-        if rate < 1000:
-            raise ValueError(f"rate_hz must be at least 1000, it is {rate:g}")
-        self._most = int(positive("most_s", most_s) * rate)
-        if not 0 < self._most <= 2**31:
-            raise ValueError(f"most_s = {most_s:g} is no length that fits: 1 frame to 2**31 frames")
-        number_of_seed = operator.index(seed)
-        if not 0 <= number_of_seed < 2**64:
-            raise ValueError(f"seed must be from 0 to 2**64 - 1, it is {seed}")
-        self._cloud = new(
-            lib.rs_grains_new, lib.rs_grains_free, self._voices, self._most, rate, number_of_seed
-        )
+        speakers = whole("voices", voices)
+        rate = between("rate_hz", rate_hz, 1000, 1e6)
+        most = int(positive("most_s", most_s) * rate)
+        if not 0 < most <= 2**31:
+            raise ValueError(
+                f"most_s = {most_s:g} is no length that fits: 1 frame to 2**31 frames"
+            )
+        self._make(lib.rs_grains_new, lib.rs_grains_free, speakers, most, rate, seeded(seed))
+        self._voices, self._most = speakers, most
 
     def load(self, voice: int, recording: ArrayLike) -> None:
         """Copies a recording, (frames,) at the cloud's rate; what the voice had is forgotten."""
@@ -42,14 +46,14 @@ class GrainCloud:
             raise ValueError(
                 f"recording has {len(samples)} frames, this cloud has room for {self._most}"
             )
-        lib.rs_grains_load(self._cloud, self._voice(voice), len(samples), pointer(samples))
+        self._call(lib.rs_grains_load, self._voice(voice), len(samples), pointer(samples))
 
     def forget(self, voice: int) -> None:
         """Wipes the recording of a voice; nothing of it is heard from the next block on.
 
         A grain that sounds is cut: let the layer's level fall first where there is time for it.
         """
-        lib.rs_grains_forget(self._cloud, self._voice(voice))
+        self._call(lib.rs_grains_forget, self._voice(voice))
 
     def process(
         self,
@@ -86,20 +90,17 @@ class GrainCloud:
             )
         ):
             shape = (self._voices,) if np.ndim(value) else ()
-            found = checked(name, value, np.float64, shape)
-            if not ((found >= low) & (found <= high)).all():
-                raise ValueError(f"{name} must be within {low:g} to {high:g}")
-            how[:, column] = found
+            how[:, column] = checked(name, value, np.float64, shape, least=low, most=high)
         if not (how[:, 2] * how[:, 3] <= _MOST_AT_ONCE).all():
             raise ValueError(f"per_s x seconds must not be above {_MOST_AT_ONCE} grains at once")
         out = np.empty((self._voices, count, 2), np.float32)
-        lib.rs_grains_process(
-            self._cloud, count, ffi.cast("rs_grain *", ffi.from_buffer(how)), pointer(out)
+        self._call(
+            lib.rs_grains_process,
+            count,
+            ffi.cast("rs_grain *", ffi.from_buffer(how)),
+            pointer(out),
         )
         return out
 
     def _voice(self, voice: int) -> int:
-        index = operator.index(voice)
-        if not 0 <= index < self._voices:
-            raise ValueError(f"voice must be from 0 to {self._voices - 1}, it is {index}")
-        return index
+        return whole("voice", voice, least=0, most=self._voices - 1)

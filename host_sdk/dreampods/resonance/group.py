@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, whole
+from dreampods.resonance._kernel import checked, checked_weight, unit_phasors, whole
 
 Floats = NDArray[np.float64]
 
@@ -40,9 +40,7 @@ def cluster_phase(phase: ArrayLike, weight: ArrayLike | None = None) -> ClusterP
     Of phasors only the angle counts. weight: (frames, N), from 0; 1 each if None.
     """
     if np.asarray(phase).dtype.kind == "c":
-        phasors = checked("phase", phase, np.complex128, ("frames", "N"))
-        length = np.abs(phasors)
-        unit = np.divide(phasors, length, out=np.zeros_like(phasors), where=length > 0)
+        unit = unit_phasors(checked("phase", phase, np.complex128, ("frames", "N")))
     else:
         unit = np.exp(1j * checked("phase", phase, np.float64, ("frames", "N")))
     weights = _weights(weight, unit.shape) * (unit != 0)
@@ -139,6 +137,5 @@ def weighted_correlation(x: Floats, y: Floats, weight: Floats) -> Floats:
 
 
 def _weights(weight: ArrayLike | None, shape: tuple[int, ...]) -> Floats:
-    if weight is None:
-        return np.ones(shape)
-    return checked("weight", weight, np.float64, shape, least=0)
+    weights = checked_weight(weight, shape)
+    return np.ones(shape) if weights is None else weights

@@ -9,12 +9,20 @@ what each new sample costs here, instead of two transforms.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, lib, masked, new, pointer, positive, whole
+from dreampods.resonance._kernel import (
+    KernelObject,
+    checked,
+    lib,
+    masked,
+    pointer,
+    positive,
+    whole,
+)
 
-_SHORTEST = 8
+_SHORTEST, _LONGEST = 8, int(lib.RS_HILBERT_MOST)
 
 
-class EndpointHilbert:
+class EndpointHilbert(KernelObject):
     """Endpoint-corrected Hilbert transform (ecHT) of channels × bands, calibrated.
 
     For a cosine at a band's centre, the phasor has its amplitude and phase at the sample exactly,
@@ -23,7 +31,7 @@ class EndpointHilbert:
 
     channels: number of signals. low_hz, high_hz: (bands,), -3 dB edges of a causal Butterworth
     band-pass of order 2, ``scipy.signal.butter(2, [low, high], "bandpass", fs=rate_hz)``.
-    window_s: what is looked at; at least 8 samples and one cycle of each band's middle.
+    window_s: what is looked at; 8 to 16,384 samples, and at least one cycle of each band's middle.
 
     Sources: Schreglmann et al. 2021, Nature Communications 12:363, doi 10.1038/s41467-020-20581-7;
     calibration after arXiv 2601.13962.
@@ -37,36 +45,37 @@ class EndpointHilbert:
         rate_hz: float,
         window_s: float,
     ) -> None:
-        self._channels = whole("channels", channels)
+        signals = whole("channels", channels)
         rate = positive("rate_hz", rate_hz)
         low = checked("low_hz", low_hz, np.float64, ("bands",))
-        self._bands = len(low)
-        high = checked("high_hz", high_hz, np.float64, (self._bands,))
+        bands = len(low)
+        high = checked("high_hz", high_hz, np.float64, (bands,))
         if not ((low > 0) & (low < high) & (high < rate / 2)).all():
             raise ValueError(
                 f"0 < low_hz < high_hz < {rate / 2:g}, half the rate, does not hold for all bands"
             )
         window = round(positive("window_s", window_s) * rate)
-        if window < _SHORTEST or not (window * (low + high) >= 2 * rate).all():
+        if not _SHORTEST <= window <= _LONGEST or not (window * (low + high) >= 2 * rate).all():
             raise ValueError(
-                f"window_s must hold at least {_SHORTEST} samples and a cycle of each band's middle, "
-                f"{window_s:g} does not"
+                f"window_s must hold {_SHORTEST} to {_LONGEST} samples and a cycle of each band's "
+                f"middle, {window_s:g} does not"
             )
-        self._centre_hz: NDArray[np.float64] = (
+        centre: NDArray[np.float64] = (
             np.arctan(np.sqrt(np.tan(np.pi * low / rate) * np.tan(np.pi * high / rate)))
             * rate
             / np.pi
         )
-        self._hilbert = new(
+        self._make(
             lib.rs_hilbert_new,
             lib.rs_hilbert_free,
-            self._channels,
-            self._bands,
+            signals,
+            bands,
             window,
             rate,
             pointer(low),
             pointer(high),
         )
+        self._channels, self._bands, self._centre_hz = signals, bands, centre
 
     def process(self, x: ArrayLike, valid: ArrayLike | None = None) -> NDArray[np.complex128]:
         """Phasors (frames, channels, bands) of the signals x (frames, channels).
@@ -78,8 +87,8 @@ class EndpointHilbert:
         """
         signal, mask = masked(x, valid, self._channels)
         phasors = np.empty((len(signal), self._channels, self._bands), np.complex128)
-        lib.rs_hilbert_process(
-            self._hilbert, len(signal), pointer(signal), pointer(mask), pointer(phasors)
+        self._call(
+            lib.rs_hilbert_process, len(signal), pointer(signal), pointer(mask), pointer(phasors)
         )
         return phasors
 
@@ -110,5 +119,5 @@ class EndpointHilbert:
     def _state(self) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
         phasor = np.empty((self._channels, self._bands), np.complex128)
         confidence = np.empty((self._channels, self._bands))
-        lib.rs_hilbert_state(self._hilbert, pointer(phasor), pointer(confidence))
+        self._call(lib.rs_hilbert_state, pointer(phasor), pointer(confidence))
         return phasor, confidence

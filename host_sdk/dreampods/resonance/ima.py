@@ -17,12 +17,18 @@ def encode_ima(pcm: NDArray[np.int16]) -> bytes:
     Raises:
         ValueError: another shape, or nothing in it.
     """
-    pcm = np.ascontiguousarray(pcm)
-    if pcm.dtype != np.int16 or pcm.ndim != 2 or not pcm.shape[0] or pcm.shape[1] not in (1, 2):
+    pcm = np.asarray(pcm)
+    if (
+        pcm.dtype.newbyteorder("=") != np.int16
+        or pcm.ndim != 2
+        or not pcm.shape[0]
+        or pcm.shape[1] not in (1, 2)
+    ):
         raise ValueError(f"a chunk is (frames, 1 or 2) of int16, not {pcm.shape} of {pcm.dtype}")
     frames, channels = pcm.shape
     out = np.empty(lib.rs_ima_bytes(frames, channels), np.uint8)
-    lib.rs_ima_encode(frames, channels, pointer(pcm), pointer(out))
+    packed = np.ascontiguousarray(pcm, np.int16)
+    lib.rs_ima_encode(frames, channels, pointer(packed), pointer(out))
     return out.tobytes()
 
 

@@ -14,25 +14,24 @@ This makes sound drift apart and together in a lifelike way. It is no model of h
 influence each other.
 """
 
-import operator
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dreampods.resonance._kernel import (
+    KernelObject,
+    between,
     checked,
     ffi,
     lib,
-    new,
-    not_negative,
-    number,
     pointer,
-    positive,
+    seeded,
     whole,
 )
 
+_MOST = 1e6  # hertz or radians: more than that turns too far in a step to be followed
 
-class Kuramoto:
+
+class Kuramoto(KernelObject):
     """natural_hz: (N,), own frequencies ω / 2π. coupling_hz: K / 2π. lag_rad: α. noise: standard
     deviation of the phase after one second of noise alone, radians. seed: of the noise and of the
     phases at the start, from 0 to 2⁶⁴ - 1; the same seed gives the same phases on every machine.
@@ -53,33 +52,31 @@ class Kuramoto:
         sizes: ArrayLike | None = None,
         phase: ArrayLike | None = None,
     ) -> None:
-        self._natural_hz = checked("natural_hz", natural_hz, np.float64, ("N",)).copy()
-        n = len(self._natural_hz)
-        self._sizes = _sizes(sizes, n)
-        self._coupling_hz = self._between_groups("coupling_hz", coupling_hz)
-        self._lag_rad = self._between_groups("lag_rad", lag_rad)
-        self._noise = not_negative("noise", noise)
-        number_of_seed = operator.index(seed)
-        if not 0 <= number_of_seed < 2**64:
-            raise ValueError(f"seed must be from 0 to 2**64 - 1, it is {seed}")
+        own = _bounded("natural_hz", natural_hz, ("N",)).copy()
+        n = len(own)
+        members = _sizes(sizes, n)
+        coupling = _between_groups("coupling_hz", coupling_hz, len(members))
+        lag = _between_groups("lag_rad", lag_rad, len(members))
+        scatter = between("noise", noise, 0, _MOST)
+        dice = seeded(seed)
         if phase is None:
-            start = np.random.default_rng(number_of_seed).uniform(-np.pi, np.pi, n)
+            start = np.random.default_rng(dice).uniform(-np.pi, np.pi, n)
         else:
-            start = checked("phase", phase, np.float64, (n,))
-        self._group = new(
+            start = _bounded("phase", phase, (n,))
+        self._make(
             lib.rs_kuramoto_new,
             lib.rs_kuramoto_free,
-            len(self._sizes),
-            ffi.new("size_t[]", self._sizes.tolist()),
+            len(members),
+            ffi.new("size_t[]", members.tolist()),
             pointer(start),
-            number_of_seed,
+            dice,
         )
-
-    def _between_groups(self, name: str, value: ArrayLike) -> NDArray[np.float64]:
-        groups = len(self._sizes)
-        if np.ndim(value) == 0:
-            return np.full((groups, groups), number(name, value))  # type: ignore[arg-type]
-        return checked(name, value, np.float64, (groups, groups)).copy()
+        self._natural_hz, self._coupling_hz, self._lag_rad, self._noise = (
+            own,
+            coupling,
+            lag,
+            scatter,
+        )
 
     @property
     def natural_hz(self) -> NDArray[np.float64]:
@@ -88,7 +85,7 @@ class Kuramoto:
 
     @natural_hz.setter
     def natural_hz(self, hz: ArrayLike) -> None:
-        self._natural_hz = checked("natural_hz", hz, np.float64, self._natural_hz.shape).copy()
+        self._natural_hz = _bounded("natural_hz", hz, self._natural_hz.shape).copy()
 
     @property
     def coupling_hz(self) -> NDArray[np.float64]:
@@ -97,7 +94,7 @@ class Kuramoto:
 
     @coupling_hz.setter
     def coupling_hz(self, hz: ArrayLike) -> None:
-        self._coupling_hz = self._between_groups("coupling_hz", hz)
+        self._coupling_hz = _between_groups("coupling_hz", hz, len(self._coupling_hz))
 
     def step(
         self,
@@ -124,17 +121,15 @@ class Kuramoto:
     ) -> NDArray[np.float64]:
         """`steps` times `step`; returns the phases after each, (steps, N). Drives are held."""
         count = whole("steps", steps)
-        dt = positive("dt_s", dt_s)
+        dt = between("dt_s", dt_s, 1e-12, 1e3)
         n = self._natural_hz.shape
         if (drive_phase is None) != (drive_hz is None):
             raise ValueError("drive_phase and drive_hz come together, one of them is missing")
-        pull_to = (
-            None if drive_phase is None else checked("drive_phase", drive_phase, np.float64, n)
-        )
-        pull_hz = None if drive_hz is None else checked("drive_hz", drive_hz, np.float64, n)
+        pull_to = None if drive_phase is None else _bounded("drive_phase", drive_phase, n)
+        pull_hz = None if drive_hz is None else _bounded("drive_hz", drive_hz, n)
         phase = np.empty((count, *n))
-        lib.rs_kuramoto_run(
-            self._group,
+        self._call(
+            lib.rs_kuramoto_run,
             count,
             dt,
             pointer(self._natural_hz),
@@ -146,6 +141,16 @@ class Kuramoto:
             pointer(phase),
         )
         return phase
+
+
+def _bounded(name: str, value: ArrayLike, shape: tuple[int | str, ...]) -> NDArray[np.float64]:
+    return checked(name, value, np.float64, shape, least=-_MOST, most=_MOST)
+
+
+def _between_groups(name: str, value: ArrayLike, groups: int) -> NDArray[np.float64]:
+    if np.ndim(value) == 0:
+        return np.full((groups, groups), _bounded(name, value, ()))
+    return _bounded(name, value, (groups, groups)).copy()
 
 
 def _sizes(sizes: ArrayLike | None, n: int) -> NDArray[np.int64]:

@@ -14,16 +14,25 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, lib, new, number, pointer, positive, whole
+from dreampods.resonance._kernel import (
+    KernelObject,
+    between,
+    checked,
+    lib,
+    not_negative,
+    pointer,
+    positive,
+    whole,
+)
 
 Floats = NDArray[np.float64]
 
 REFERENCE_PA = 20e-6  # 0 dB of sound pressure
+_MOST_DBA = 200.0  # at 194 the valleys between crests are empty of air
 WEEK_PA2H = 1.6  # ITU-T H.870: 100 % of a week's dose for adults, 80 dBA for 40 h
-_LEAST_RATE_HZ, _MOST_RATE_HZ = int(lib.RS_METER_LEAST_HZ), int(lib.RS_METER_MOST_HZ)
 
 
-class Meter:
+class Meter(KernelObject):
     """Weighted energies of N stereo sounds, block after block.
 
     weighting: "A" after IEC 61672-1, at 32 kHz within 0.4 dB of its table from 20 Hz to 10 kHz, and
@@ -33,23 +42,18 @@ class Meter:
     def __init__(
         self, sounds: int, rate_hz: float = 32000, weighting: Literal["A", "K"] = "A"
     ) -> None:
-        self._sounds = whole("sounds", sounds)
-        rate = positive("rate_hz", rate_hz)
-        if not _LEAST_RATE_HZ <= rate <= _MOST_RATE_HZ:
-            raise ValueError(
-                f"rate_hz must be within {_LEAST_RATE_HZ} to {_MOST_RATE_HZ}, not {rate:g}"
-            )
+        count = whole("sounds", sounds)
+        rate = between("rate_hz", rate_hz, lib.RS_METER_LEAST_HZ, lib.RS_METER_MOST_HZ)
         if weighting not in ("A", "K"):
             raise ValueError(f'weighting must be "A" or "K", not {weighting!r}')
-        self._meter = new(
-            lib.rs_meter_new, lib.rs_meter_free, self._sounds, rate, weighting.encode()
-        )
+        self._make(lib.rs_meter_new, lib.rs_meter_free, count, rate, weighting.encode())
+        self._sounds = count
 
     def energy(self, x: ArrayLike) -> Floats:
         """Σ of squares of the weighted x (N, frames, 2), over both sides: (N,). Full scale at 1.0."""
         sound = checked("x", x, np.float32, (self._sounds, "frames", 2))
         energy = np.empty(self._sounds)
-        lib.rs_meter_process(self._meter, sound.shape[1], pointer(sound), pointer(energy))
+        self._call(lib.rs_meter_process, sound.shape[1], pointer(sound), pointer(energy))
         return energy
 
 
@@ -112,13 +116,17 @@ class Exposure:
     pa2s: float = 0.0
     seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        not_negative("pa2s", self.pa2s)
+        not_negative("seconds", self.seconds)
+
     def __add__(self, other: Exposure) -> Exposure:
         return Exposure(self.pa2s + other.pa2s, self.seconds + other.seconds)
 
     @classmethod
     def of_level(cls, laeq_dba: float, seconds: float) -> Exposure:
         """A level that lasted for a time: LAeq, dBA."""
-        level = number("laeq_dba", laeq_dba)
+        level = between("laeq_dba", laeq_dba, -_MOST_DBA, _MOST_DBA)
         lasted = positive("seconds", seconds)
         return cls(REFERENCE_PA**2 * 10 ** (level / 10) * lasted, lasted)
 
@@ -128,12 +136,9 @@ class Exposure:
 
         full_scale_dba: the sound level of a full-scale sine, whose mean square is one half.
         """
-        power = number("mean_square", mean_square)
-        if power < 0:
-            raise ValueError(f"mean_square must not be negative, it is {power:g}")
-        lasted = positive("seconds", seconds)
-        full = REFERENCE_PA**2 * 10 ** (number("full_scale_dba", full_scale_dba) / 10)
-        return cls(full * 2 * power * lasted, lasted)
+        power, lasted = not_negative("mean_square", mean_square), positive("seconds", seconds)
+        full = between("full_scale_dba", full_scale_dba, -_MOST_DBA, _MOST_DBA)
+        return cls(REFERENCE_PA**2 * 10 ** (full / 10) * 2 * power * lasted, lasted)
 
     @property
     def laeq_dba(self) -> float:

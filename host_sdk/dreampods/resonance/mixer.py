@@ -15,23 +15,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dreampods.resonance._kernel import (
+    KernelObject,
+    between,
     checked,
     ffi,
     lib,
-    new,
-    not_negative,
+    occupied,
     pointer,
-    positive,
     whole,
 )
 from dreampods.resonance.ambisonics import decode_matrix, encode_matrix
 from dreampods.resonance.resampler import Resampler
 
-_LEAST_RATE_HZ, _MOST_RATE_HZ = int(lib.RS_METER_LEAST_HZ), int(lib.RS_METER_MOST_HZ)
 _STEP = int(lib.RS_MIXER_STEP)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mixed:
     """One block, full scale at 1.0.
 
@@ -51,7 +50,7 @@ class Mixed:
     rest_square: NDArray[np.float32]
 
 
-class Mixer:
+class Mixer(KernelObject):
     """Mixes blocks of `frames` stereo frames for a number of pods, each limited to its ceiling.
 
     frames: a multiple of 16. The limiter looks lookahead_ms ahead, goes down on a straight line so
@@ -69,36 +68,27 @@ class Mixer:
         release_ms: float = 80,
         order: int = 0,
     ) -> None:
-        self._pods = whole("pods", pods)
-        self._frames = whole("frames", frames)
-        if self._frames % _STEP:
+        listeners, block = whole("pods", pods), whole("frames", frames)
+        if block % _STEP:
             raise ValueError(f"frames must be a multiple of {_STEP}, not {frames}")
-        rate = positive("rate_hz", rate_hz)
-        if not _LEAST_RATE_HZ <= rate <= _MOST_RATE_HZ:
-            raise ValueError(
-                f"rate_hz must be within {_LEAST_RATE_HZ} to {_MOST_RATE_HZ}, not {rate:g}"
-            )
-        lookahead_s = not_negative("lookahead_ms", lookahead_ms) / 1000
-        if lookahead_s > 1:
-            raise ValueError(f"lookahead_ms must not be above 1000, it is {lookahead_ms:g}")
         if order not in (0, 1):
             raise ValueError(f"order must be 0 or 1, not {order}")
-        self._order = order
-        self._mixer = new(
+        self._make(
             lib.rs_mixer_new,
             lib.rs_mixer_free,
-            self._pods,
-            self._frames,
+            listeners,
+            block,
             int(lib.RS_AMBISONIC_CHANNELS) if order else 2,
-            rate,
-            lookahead_s,
-            not_negative("release_ms", release_ms) / 1000,
+            between("rate_hz", rate_hz, lib.RS_METER_LEAST_HZ, lib.RS_METER_MOST_HZ),
+            between("lookahead_ms", lookahead_ms, 0, 1000) / 1000,
+            between("release_ms", release_ms, 0, 1e6) / 1000,
         )
+        self._pods, self._frames, self._order = listeners, block, order
 
     @property
     def latency_frames(self) -> int:
         """How much later than it came in everything leaves, always the same."""
-        return int(lib.rs_mixer_latency(self._mixer))
+        return int(self._call(lib.rs_mixer_latency))
 
     def place(
         self,
@@ -126,7 +116,7 @@ class Mixer:
             ahead = checked("facing", facing, np.float64, (self._pods,))
         for pod in range(self._pods):
             encode, decode = encode_matrix(at[pod], up[pod]), decode_matrix(ahead[pod])
-            lib.rs_mixer_place(self._mixer, pod, pointer(encode), pointer(decode))
+            self._call(lib.rs_mixer_place, pod, pointer(encode), pointer(decode))
 
     def process(
         self,
@@ -169,12 +159,14 @@ class Mixer:
         if own_floor_db is not None:
             floor_db = checked("own_floor_db", own_floor_db, np.float64, (n,), least=-120)
             floor = checked("own_floor_db", 10 ** (floor_db / 20), np.float32, (n,))
-        into = ffi.NULL
+        into, given = ffi.NULL, []
         if feeds is not None:
             if len(feeds) != n:
                 raise ValueError(f"feeds must be {n} resamplers, these are {len(feeds)}")
             given = [feed for feed in feeds if feed is not None]
-            if len(set(map(id, given))) != len(given):
+            if not all(isinstance(feed, Resampler) for feed in given):
+                raise ValueError("feeds must be resamplers, or None")
+            if len(set(given)) != len(given):
                 raise ValueError("a resampler cannot be the feed of two pods")
             into = ffi.new(
                 "rs_resampler *[]", [ffi.NULL if feed is None else feed.handle for feed in feeds]
@@ -182,16 +174,17 @@ class Mixer:
         pods = np.empty((0 if feeds is not None else n, frames, 2), np.float32)
         bus = np.empty((frames, 2), np.float32)
         levels = np.empty((n, 5), np.float32)
-        lib.rs_mixer_process(
-            self._mixer,
-            pointer(sounds),
-            pointer(common),
-            *map(pointer, gains[:3]),
-            pointer(floor),
-            pointer(gains[3]),
-            into,
-            ffi.NULL if feeds is not None else pointer(pods),
-            pointer(bus),
-            ffi.cast("rs_level *", pointer(levels)),
-        )
+        with occupied(given):
+            self._call(
+                lib.rs_mixer_process,
+                pointer(sounds),
+                pointer(common),
+                *map(pointer, gains[:3]),
+                pointer(floor),
+                pointer(gains[3]),
+                into,
+                ffi.NULL if feeds is not None else pointer(pods),
+                pointer(bus),
+                ffi.cast("rs_level *", pointer(levels)),
+            )
         return Mixed(pods, bus, *np.ascontiguousarray(levels.T))

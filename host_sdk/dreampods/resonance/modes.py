@@ -7,12 +7,12 @@ computed at once, exact however long it rings, and what nobody can hear any more
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, ffi, lib, new, pointer, positive, whole
+from dreampods.resonance._kernel import KernelObject, between, checked, ffi, lib, pointer, whole
 
 
-class ModeBank:
+class ModeBank(KernelObject):
     """voices: number of things, alike but each struck and driven by itself. freq_hz: (modes,), from
-    0 to half of rate_hz. decay_s: (modes,), time to fall by 60 dB. drive_gain: (modes, 2),
+    0 to below half of rate_hz. decay_s: (modes,), time to fall by 60 dB, 1e-6 to 1e9. drive_gain: (modes, 2),
     amplitude in each ear of what one frame of a drive of 1 strikes; None: nothing is driven.
     """
 
@@ -24,31 +24,29 @@ class ModeBank:
         rate_hz: float = 32000,
         drive_gain: ArrayLike | None = None,
     ) -> None:
-        self._voices = whole("voices", voices)
-        rate = positive("rate_hz", rate_hz)
+        things = whole("voices", voices)
+        rate = between("rate_hz", rate_hz, 1000, 1e6)
         freq = checked("freq_hz", freq_hz, np.float64, ("modes",), least=0)
         if not (freq < rate / 2).all():
             raise ValueError(f"freq_hz must be below half of rate_hz = {rate:g}")
-        self._modes = len(freq)
-        if self._modes > 65536:
-            raise ValueError(f"freq_hz must not hold more than 65536, it holds {self._modes}")
-        decay = checked("decay_s", decay_s, np.float64, (self._modes,))
-        if not (decay > 0).all():
-            raise ValueError("decay_s must be above 0")
+        modes = len(freq)
+        if modes > 65536:
+            raise ValueError(f"freq_hz must not hold more than 65536, it holds {modes}")
+        decay = checked("decay_s", decay_s, np.float64, (modes,), least=1e-6, most=1e9)
         gain = None
         if drive_gain is not None:
-            gain = checked("drive_gain", drive_gain, np.float32, (self._modes, 2))
-        self._driven = gain is not None
-        self._bank = new(
+            gain = checked("drive_gain", drive_gain, np.float32, (modes, 2))
+        self._make(
             lib.rs_modes_new,
             lib.rs_modes_free,
-            self._voices,
-            self._modes,
+            things,
+            modes,
             rate,
             pointer(freq),
             pointer(decay),
             pointer(gain),
         )
+        self._voices, self._modes, self._driven = things, modes, gain is not None
 
     def process(
         self,
@@ -81,8 +79,8 @@ class ModeBank:
                 raise ValueError("this bank has no drive_gain, so it cannot be driven")
             force = checked("drive", drive, np.float32, (self._voices, count))
         out = np.empty((self._voices, count, 2), np.float32)
-        lib.rs_modes_process(
-            self._bank,
+        self._call(
+            lib.rs_modes_process,
             count,
             strikes,
             ffi.from_buffer("size_t[]", hit),

@@ -1,18 +1,25 @@
 """Rushing noise, pink or brown, whose brightness moves: wind, surf, deep water."""
 
-import operator
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, lib, new, not_negative, pointer, positive, whole
+from dreampods.resonance._kernel import (
+    KernelObject,
+    between,
+    checked,
+    lib,
+    not_negative,
+    pointer,
+    seeded,
+    whole,
+)
 
 _COLOURS = ("pink", "brown")
 _MOST_RIPPLE_DB = 12.0
 _LEAST_HIGH_HZ = 5.0  # below, what is left of the noise is its slowest swing
 
 
-class NoiseBank:
+class NoiseBank(KernelObject):
     """voices: each with two ears, all independent. RMS 1 in each ear while brightness is open.
 
     colour: "pink" falls by 3 dB an octave (within 0.25 dB from 20 Hz to 12 kHz at 32 kHz and above),
@@ -31,10 +38,8 @@ class NoiseBank:
         ripple_db: float = 0.0,
         seed: int = 0,
     ) -> None:
-        self._voices = whole("voices", voices)
-        rate = positive("rate_hz", rate_hz)
-        if not 1000 <= rate <= 1e6:
-            raise ValueError(f"rate_hz must be within 1000 to 1000000, it is {rate:g}")
+        sounds = whole("voices", voices)
+        rate = between("rate_hz", rate_hz, 1000, 1e6)
         if colour not in _COLOURS:
             raise ValueError(f"colour must be one of {', '.join(_COLOURS)}, not {colour!r}")
         low, high = not_negative("low_hz", low_hz), not_negative("high_hz", high_hz)
@@ -46,34 +51,27 @@ class NoiseBank:
             raise ValueError(f"high_hz = {high:g} must be above low_hz = {low:g}")
         if colour == "brown" and not low:
             raise ValueError("brown noise needs a low_hz above 0: towards 0 Hz it has no end")
-        ripple = not_negative("ripple_db", ripple_db)
-        if ripple > _MOST_RIPPLE_DB:
-            raise ValueError(f"ripple_db must not be above {_MOST_RIPPLE_DB:g}, it is {ripple:g}")
-        number_of_seed = operator.index(seed)
-        if not 0 <= number_of_seed < 2**64:
-            raise ValueError(f"seed must be from 0 to 2**64 - 1, it is {seed}")
-        self._bank = new(
+        self._make(
             lib.rs_noise_new,
             lib.rs_noise_free,
-            self._voices,
+            sounds,
             rate,
             int(colour == "brown"),
             low,
             high,
-            ripple,
-            number_of_seed,
+            between("ripple_db", ripple_db, 0, _MOST_RIPPLE_DB),
+            seeded(seed),
         )
+        self._voices = sounds
 
     def process(self, frames: int, brightness_hz: ArrayLike) -> NDArray[np.float32]:
         """The next block, (voices, frames, 2).
 
-        brightness_hz: (voices,), above 0: corner of a low-pass of 12 dB an octave (Butterworth),
+        brightness_hz: (voices,), from 0.001: corner of a low-pass of 12 dB an octave (Butterworth),
         reached at the block's end; in the first block it is there at once.
         """
         count = whole("frames", frames)
-        corner = checked("brightness_hz", brightness_hz, np.float64, (self._voices,))
-        if not (corner > 0).all():
-            raise ValueError("brightness_hz must be above 0")
+        corner = checked("brightness_hz", brightness_hz, np.float64, (self._voices,), least=1e-3)
         out = np.empty((self._voices, count, 2), np.float32)
-        lib.rs_noise_process(self._bank, count, pointer(corner), pointer(out))
+        self._call(lib.rs_noise_process, count, pointer(corner), pointer(out))
         return out

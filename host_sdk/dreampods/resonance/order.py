@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dreampods.resonance._kernel import checked, ffi, lib, pointer
+from dreampods.resonance._kernel import checked, checked_weight, ffi, lib, pointer
 
 _ONE_PHASE = 1e-9  # of n_eff: less than that beyond 1 is rounding
 
@@ -72,9 +72,7 @@ def order_sums(phase: ArrayLike, weight: ArrayLike | None = None) -> OrderSums:
     """
     complex_ones = np.asarray(phase).dtype.kind == "c"
     phases = checked("phase", phase, np.complex128 if complex_ones else np.float64, ("N",))
-    weights = (
-        None if weight is None else checked("weight", weight, np.float64, phases.shape, least=0)
-    )
+    weights = checked_weight(weight, phases.shape)
     sums = ffi.new("rs_order_sums *")
     add = lib.rs_order_add_phasors if complex_ones else lib.rs_order_add
     add(sums, len(phases), pointer(phases), pointer(weights))

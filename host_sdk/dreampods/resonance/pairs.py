@@ -33,7 +33,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, lib, new, pointer, positive, whole
+from dreampods.resonance._kernel import (
+    KernelObject,
+    between,
+    checked,
+    checked_weight,
+    lib,
+    pointer,
+    unit_phasors,
+    whole,
+)
 
 Floats = NDArray[np.float64]
 
@@ -49,6 +58,7 @@ _C_NAMES = {
     "n_eff": lib.RS_N_EFF,
 }
 MEASURES = tuple(_C_NAMES)
+_FOR_EVER = float(np.finfo(np.float64).max)  # a memory, in frames
 
 
 class _Measured:
@@ -138,7 +148,7 @@ class PairSums(_Measured):
         return out
 
 
-class Pairs(_Measured):
+class Pairs(KernelObject, _Measured):
     """Measures of all pairs of pods, per band, over the last frames.
 
     window: how many frames count, all of them equally; until it is full, what has come so far
@@ -166,25 +176,25 @@ class Pairs(_Measured):
             raise ValueError("give either a window or a memory, in frames")
         if precision not in ("float64", "float32"):
             raise ValueError(f"precision must be float64 or float32, not {precision!r}")
-        self._pods = whole("pods", pods)
-        self._bands = whole("bands", bands)
-        self._measures = _named(measures)
-        self._weighted = bool(weighted)
+        sleepers = whole("pods", pods)
+        rhythms = whole("bands", bands)
+        names = _named(measures)
         single = precision == "float32"
+        self._make(
+            lib.rs_pairs_new,
+            lib.rs_pairs_free,
+            sleepers,
+            rhythms,
+            0 if window is None else whole("window", window),
+            0.0 if memory is None else between("memory", memory, 1e-3, _FOR_EVER),
+            _sums_for(names),
+            bool(weighted),
+            single,
+        )
+        self._pods, self._bands, self._measures = sleepers, rhythms, names
         self._real = np.dtype(np.float32 if single else np.float64)
         self._complex = np.dtype(np.complex64 if single else np.complex128)
         self._push = lib.rs_pairs_push_single if single else lib.rs_pairs_push
-        self._pairs = new(
-            lib.rs_pairs_new,
-            lib.rs_pairs_free,
-            self._pods,
-            self._bands,
-            0 if window is None else whole("window", window),
-            0.0 if memory is None else positive("memory", memory),
-            _sums_for(self._measures),
-            self._weighted,
-            single,
-        )
 
     def push(self, u: ArrayLike, weight: ArrayLike | None = None) -> None:
         """Takes in phasors u (frames, pods, bands); amplitudes count for envelope and wpli alone.
@@ -193,12 +203,8 @@ class Pairs(_Measured):
         all frames are to count fully it is refused.
         """
         phasors = checked("u", u, self._complex, ("frames", self._pods, self._bands))
-        weights = (
-            None
-            if weight is None
-            else checked("weight", weight, self._real, phasors.shape, least=0)
-        )
-        if self._push(self._pairs, len(phasors), pointer(phasors), pointer(weights)):
+        weights = checked_weight(weight, phasors.shape, self._real)
+        if self._call(self._push, len(phasors), pointer(phasors), pointer(weights)):
             if weights is not None:
                 raise ValueError("these pairs were made without weights")
             raise ValueError("u holds a 0, which has no angle and so no weight; use weights")
@@ -207,14 +213,14 @@ class Pairs(_Measured):
         """The measure of that name, (bands, pods, pods)."""
         _require(measure, self._measures)
         out = np.empty((self._bands, self._pods, self._pods))
-        lib.rs_pairs_values(self._pairs, _C_NAMES[measure], pointer(out))
+        self._call(lib.rs_pairs_values, _C_NAMES[measure], pointer(out))
         return out
 
     def sums(self) -> PairSums:
         """What the window holds now, to be added to what other hosts hold, or to be kept."""
         kept = _sums_for(self._measures).bit_count()
         numbers = np.empty((kept, self._bands, self._pods, self._pods))
-        lib.rs_pairs_sums(self._pairs, pointer(numbers))
+        self._call(lib.rs_pairs_sums, pointer(numbers))
         return PairSums(self._measures, numbers)
 
 
@@ -229,16 +235,14 @@ def pair_sums(
     raw = np.asarray(u)
     shape: tuple[int | str, ...] = ("frames", "N", "bands") if raw.ndim == 3 else ("frames", "N")
     phasors = checked("u", u, np.complex128, shape)
-    weights = (
-        None if weight is None else checked("weight", weight, np.float64, phasors.shape, least=0)
-    )
+    weights = checked_weight(weight, phasors.shape)
     if phasors.ndim == 2:
         phasors = phasors[:, :, np.newaxis]
         weights = None if weights is None else weights[:, :, np.newaxis]
     # Nothing ever leaves a window that holds all, and a fading one keeps no frames
     weighted = weights is not None or not phasors.all()
     whole_stretch = Pairs(
-        *phasors.shape[1:], memory=np.finfo(float).max, measures=measures, weighted=weighted
+        *phasors.shape[1:], memory=_FOR_EVER, measures=measures, weighted=weighted
     )
     whole_stretch.push(phasors, weights)
     return whole_stretch.sums()
@@ -262,9 +266,7 @@ def raised(u: ArrayLike, power: int) -> NDArray[np.complex128]:
     against one heartbeat's, for example.
     """
     phasors = checked("u", u, np.complex128, tuple(np.shape(u)))
-    length = np.abs(phasors)
-    unit = np.divide(phasors, length, out=np.zeros_like(phasors), where=length > 0)
-    return np.asarray(length * unit ** whole("power", power))
+    return np.asarray(np.abs(phasors) * unit_phasors(phasors) ** whole("power", power))
 
 
 def nm_plv(a: ArrayLike, b: ArrayLike, n: int, m: int, weight: ArrayLike | None = None) -> float:

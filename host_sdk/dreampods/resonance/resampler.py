@@ -16,7 +16,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, ffi, lib, new, number, pointer, positive, whole
+from dreampods.resonance._kernel import (
+    KernelObject,
+    checked,
+    ffi,
+    lib,
+    new,
+    number,
+    occupied,
+    pointer,
+    positive,
+    seeded,
+    whole,
+)
 
 # How far above the nominal step a read may go. A crystal is off by parts in 10,000 at most; more
 # than this is a mistake of the caller, and would alias.
@@ -29,7 +41,7 @@ def _sinc(in_rate_hz: float, out_rate_hz: float) -> Any:
     return new(lib.rs_sinc_new, lib.rs_sinc_free, in_rate_hz, out_rate_hz)
 
 
-class Resampler:
+class Resampler(KernelObject):
     """Windowed sinc reading at any position of the sound written so far.
 
     in_rate_hz: of the engine. out_rate_hz: nominal, of the pod; at least a sixteenth of
@@ -52,25 +64,23 @@ class Resampler:
             raise ValueError(f"out_rate_hz must be at least a sixteenth of {in_rate:g}")
         if channels not in (1, 2):
             raise ValueError(f"channels must be 1 or 2, not {channels}")
-        if not 0 <= seed < 2**32:
-            raise ValueError(f"seed must be from 0 to 2³²-1, not {seed}")
-        self._channels = channels
-        self._largest_step = _STEP_MARGIN * in_rate / out_rate
-        # Kept here because C only points to it.
-        self._filter = _sinc(in_rate, out_rate)
-        self._resampler = new(
+        shared = _sinc(in_rate, out_rate)
+        self._make(
             lib.rs_resampler_new,
             lib.rs_resampler_free,
-            self._filter,
+            shared,
             channels,
             whole("history_frames", history_frames),
-            seed,
+            seeded(seed, 32),
         )
+        self._filter = shared  # kept here because C only points to it
+        self._channels = channels
+        self._largest_step = _STEP_MARGIN * in_rate / out_rate
 
     @property
     def handle(self) -> Any:
         """The kernel's object, for other parts of this package."""
-        return self._resampler
+        return self._c
 
     @property
     def channels(self) -> int:
@@ -80,7 +90,7 @@ class Resampler:
     def write(self, x: ArrayLike) -> None:
         """Appends engine sound x (frames, 2), full scale at 1.0."""
         sound = checked("x", x, np.float32, ("frames", 2))
-        lib.rs_resampler_write(self._resampler, len(sound), pointer(sound))
+        self._call(lib.rs_resampler_write, len(sound), pointer(sound))
 
     def read(self, start: float, step: float, frames: int) -> NDArray[np.int16]:
         """PCM (frames, channels); frame k is the sound at engine frame ``start + k * step``.
@@ -94,7 +104,7 @@ class Resampler:
         stride = positive("step", step)
         self.check_step(stride)
         pcm = np.empty((count, self._channels), np.int16)
-        if lib.rs_resampler_read(self._resampler, begin, stride, count, pointer(pcm)):
+        if self._call(lib.rs_resampler_read, begin, stride, count, pointer(pcm)):
             raise ValueError(self.refusal(begin, stride, count))
         return pcm
 
@@ -113,17 +123,17 @@ class Resampler:
     @property
     def written(self) -> int:
         """Engine frames written so far; the next one has this index."""
-        return int(lib.rs_resampler_written(self._resampler))
+        return int(self._call(lib.rs_resampler_written))
 
     @property
     def first_readable(self) -> int:
         """The first position that a read may touch. Silence lies before engine frame 0."""
-        return int(lib.rs_resampler_first(self._resampler))
+        return int(self._call(lib.rs_resampler_first))
 
     @property
     def readable_until(self) -> int:
         """The last position that a read may touch; below first_readable while there is none."""
-        return int(lib.rs_resampler_last(self._resampler))
+        return int(self._call(lib.rs_resampler_last))
 
 
 def read_chunks(
@@ -148,7 +158,10 @@ def read_chunks(
         one.check_step(its)
     pcm = np.empty((n, count, channels), np.int16)
     handles = ffi.new("rs_resampler *[]", [one.handle for one in resamplers])
-    done = lib.rs_resamplers_read(n, handles, pointer(begin), pointer(stride), count, pointer(pcm))
+    with occupied(set(resamplers)):
+        done = lib.rs_resamplers_read(
+            n, handles, pointer(begin), pointer(stride), count, pointer(pcm)
+        )
     if done < n:
         why = resamplers[done].refusal(begin[done], stride[done], count)
         raise ValueError(f"resampler {done} {why}")

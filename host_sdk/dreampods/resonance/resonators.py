@@ -9,10 +9,20 @@ computed of anything, also of noise.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, lib, masked, new, pointer, positive, whole
+from dreampods.resonance._kernel import (
+    KernelObject,
+    checked,
+    lib,
+    masked,
+    pointer,
+    positive,
+    whole,
+)
+
+_SLOWEST = 1e-7  # of the rate: below, what a sample adds to a resonator is lost in rounding
 
 
-class ResonatorBank:
+class ResonatorBank(KernelObject):
     """Complex one-pole resonators, ``z[n] = r e^{iω} z[n-1] + g (x[n] - recent mean)``.
 
     Given out is the sinusoid at the centre that, beside a constant, fits the recent past best
@@ -21,28 +31,28 @@ class ResonatorBank:
     about 1 / (π bandwidth) seconds, and drifts slower than half the bandwidth are let go too.
 
     channels: number of signals. freq_hz, bandwidth_hz: (bands,), centres and -3 dB full widths,
-    both between 0 and half of rate_hz; widths are exact for bands narrow against their centre.
+    both from a ten-millionth to half of rate_hz; widths are exact for bands narrow against their
+    centre.
     """
 
     def __init__(
         self, channels: int, freq_hz: ArrayLike, bandwidth_hz: ArrayLike, rate_hz: float
     ) -> None:
-        self._channels = whole("channels", channels)
-        self._rate_hz = positive("rate_hz", rate_hz)
-        freq = checked("freq_hz", freq_hz, np.float64, ("bands",))
-        self._bands = len(freq)
-        bandwidth = checked("bandwidth_hz", bandwidth_hz, np.float64, (self._bands,))
-        self._below_nyquist("freq_hz", freq)
-        self._below_nyquist("bandwidth_hz", bandwidth)
-        self._bank = new(
+        signals = whole("channels", channels)
+        rate = positive("rate_hz", rate_hz)
+        freq = _in_reach("freq_hz", freq_hz, ("bands",), rate)
+        bands = len(freq)
+        bandwidth = _in_reach("bandwidth_hz", bandwidth_hz, (bands,), rate)
+        self._make(
             lib.rs_resonators_new,
             lib.rs_resonators_free,
-            self._channels,
-            self._bands,
-            self._rate_hz,
+            signals,
+            bands,
+            rate,
             pointer(freq),
             pointer(bandwidth),
         )
+        self._channels, self._bands, self._rate_hz = signals, bands, rate
 
     def process(self, x: ArrayLike, valid: ArrayLike | None = None) -> NDArray[np.complex128]:
         """Phasors (frames, channels, bands) of the signals x (frames, channels).
@@ -53,8 +63,8 @@ class ResonatorBank:
         signal, mask = masked(x, valid, self._channels)
         frames = len(signal)
         phasors = np.empty((frames, self._channels, self._bands), np.complex128)
-        lib.rs_resonators_process(
-            self._bank, frames, pointer(signal), pointer(mask), pointer(phasors)
+        self._call(
+            lib.rs_resonators_process, frames, pointer(signal), pointer(mask), pointer(phasors)
         )
         return phasors
 
@@ -63,9 +73,8 @@ class ResonatorBank:
 
         The phase goes on without a jump; the bandwidths stay.
         """
-        freq = checked("freq_hz", freq_hz, np.float64, (self._channels, self._bands))
-        self._below_nyquist("freq_hz", freq)
-        lib.rs_resonators_retune(self._bank, pointer(freq))
+        freq = _in_reach("freq_hz", freq_hz, (self._channels, self._bands), self._rate_hz)
+        self._call(lib.rs_resonators_retune, pointer(freq))
 
     @property
     def phase(self) -> NDArray[np.float64]:
@@ -88,9 +97,15 @@ class ResonatorBank:
     def _state(self) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
         phasor = np.empty((self._channels, self._bands), np.complex128)
         confidence = np.empty((self._channels, self._bands))
-        lib.rs_resonators_state(self._bank, pointer(phasor), pointer(confidence))
+        self._call(lib.rs_resonators_state, pointer(phasor), pointer(confidence))
         return phasor, confidence
 
-    def _below_nyquist(self, name: str, hz: NDArray[np.float64]) -> None:
-        if not ((hz > 0) & (hz < self._rate_hz / 2)).all():
-            raise ValueError(f"{name} must lie between 0 and {self._rate_hz / 2:g}, half the rate")
+
+def _in_reach(
+    name: str, value: ArrayLike, shape: tuple[int | str, ...], rate_hz: float
+) -> NDArray[np.float64]:
+    hz = checked(name, value, np.float64, shape)
+    least, most = _SLOWEST * rate_hz, rate_hz / 2
+    if not ((hz >= least) & (hz < most)).all():
+        raise ValueError(f"{name} must lie between {least:g} and {most:g}, half the rate")
+    return hz

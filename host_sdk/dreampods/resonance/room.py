@@ -3,46 +3,37 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import (
-    checked,
-    lib,
-    new,
-    not_negative,
-    number,
-    pointer,
-    positive,
-    whole,
-)
+from dreampods.resonance._kernel import KernelObject, between, checked, lib, pointer, whole
+
+_MOST_GAIN = 1e6
 
 
-class Reverb:
+class Reverb(KernelObject):
     """A feedback delay network (Jot & Chaigne 1991) for each of `voices` stereo sounds.
 
-    decay_s: until an echo of low frequency has fallen by 60 dB; the high ones fall sooner, those of 2
-    to 6 kHz in two thirds of it. level: of the echoes, linear, from 0.
+    decay_s: until an echo of low frequency has fallen by 60 dB, up to 1000 s; the high ones fall
+    sooner, those of 2 to 6 kHz in two thirds of it. level: of the echoes, linear, from 0.
     """
 
     def __init__(
         self, voices: int, decay_s: float, level: float = 1.0, rate_hz: float = 32000
     ) -> None:
-        self._voices = whole("voices", voices)
-        rate = positive("rate_hz", rate_hz)
-        if not 4000 <= rate <= 1e6:
-            raise ValueError(f"rate_hz must be within 4000 to 1000000, it is {rate:g}")
-        self._room = new(
+        sounds = whole("voices", voices)
+        self._make(
             lib.rs_room_new,
             lib.rs_room_free,
-            self._voices,
-            rate,
-            positive("decay_s", decay_s),
-            not_negative("level", level),
+            sounds,
+            between("rate_hz", rate_hz, 4000, 1e6),
+            between("decay_s", decay_s, 1e-3, 1000),
+            between("level", level, 0, _MOST_GAIN),
         )
+        self._voices = sounds
 
     def process(self, dry: ArrayLike) -> NDArray[np.float32]:
         """What the room answers to dry (voices, frames, 2), same shape, without dry."""
         sound = checked("dry", dry, np.float32, (self._voices, "frames", 2))
         wet = np.empty_like(sound)
-        lib.rs_room_process(self._room, sound.shape[1], pointer(sound), pointer(wet))
+        self._call(lib.rs_room_process, sound.shape[1], pointer(sound), pointer(wet))
         return wet
 
 
@@ -77,11 +68,11 @@ def add_layer(
         len(layer),
         layer.shape[1],
         pointer(layer),
-        number("straight", straight),
-        number("across", across),
+        between("straight", straight, -_MOST_GAIN, _MOST_GAIN),
+        between("across", across, -_MOST_GAIN, _MOST_GAIN),
         pointer(before),
         pointer(after),
-        number("send", send),
+        between("send", send, -_MOST_GAIN, _MOST_GAIN),
         pointer(bus),
         pointer(send_bus),
     )

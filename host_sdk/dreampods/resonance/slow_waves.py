@@ -5,22 +5,14 @@ it comes. `SlowWaves` learns the autocovariance of each channel and reads from t
 comes nearest to that later answer in the mean square: Wiener's filter, made anew for each sleeper.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import (
-    ffi,
-    lib,
-    masked,
-    new,
-    not_negative,
-    number,
-    pointer,
-    positive,
-    whole,
-)
+from dreampods.resonance._kernel import KernelObject, between, ffi, lib, masked, pointer, whole
+from dreampods.resonance.events import Events
 
 _LEAST_REFRACTORY_S = 0.1
 _CUE = np.dtype(
@@ -34,12 +26,13 @@ _CUE = np.dtype(
 )
 
 
-class SlowWaveCues(NamedTuple):
-    """Moments at which slow waves reach the target phase: one entry of each array for each cue."""
+@dataclass(frozen=True, slots=True, eq=False)
+class SlowWaveCues(Events):
+    """Moments at which slow waves reach the target phase."""
 
+    moment: ClassVar[str] = "frame"
     frame: NDArray[np.float64]
     """Where the target is: frames, and fractions of one, since the first, which was 0."""
-    channel: NDArray[np.intp]
     phase: NDArray[np.float64]
     """Foretold at `frame`, radians; the target, or beyond where that was noticed too late."""
     amplitude: NDArray[np.float64]
@@ -48,12 +41,12 @@ class SlowWaveCues(NamedTuple):
     """0..1: a² / (a² + error²), times the share of the readings that was not missing."""
 
 
-class SlowWaves:
+class SlowWaves(KernelObject):
     """Foretells slow waves on EEG channels, one cue for each large wave.
 
-    rate_hz: of the samples, 50 to 20,000. channels: number of signals, in µV, with the positive
-    half-wave as up-state (surface electrodes).
-    target_rad: 0 is the crest of the up-state, -π/2 the rise to it.
+    channels: number of signals, in µV, with the positive half-wave as up-state (surface
+    electrodes). rate_hz: of the samples, 50 to 20,000.
+    target_rad: -2π to 2π; 0 is the crest of the up-state, -π/2 the rise to it.
     lead_s: a cue is known this much before its moment, 0 to 0.5 s. Each 50 ms cost some accuracy.
     low_hz, high_hz: the band of the wave that is foretold, from 0.2 to 5 Hz: Butterworth of
     order 2 run both ways (``scipy.signal.sosfiltfilt``), and its Hilbert transform.
@@ -70,8 +63,8 @@ class SlowWaves:
 
     def __init__(
         self,
-        rate_hz: float,
         channels: int,
+        rate_hz: float,
         target_rad: float = 0.0,
         *,
         lead_s: float = 0.0,
@@ -81,30 +74,29 @@ class SlowWaves:
         least_confidence: float = 0.5,
         refractory_s: float = 0.5,
     ) -> None:
-        self._channels = whole("channels", channels)
-        self._rate_hz = _between("rate_hz", rate_hz, 50, 20_000)
-        low = _between("low_hz", low_hz, 0.2, 5)
-        high = _between("high_hz", high_hz, 0.2, 5)
+        signals = whole("channels", channels)
+        rate = between("rate_hz", rate_hz, 50, 20_000)
+        low = between("low_hz", low_hz, 0.2, 5)
+        high = between("high_hz", high_hz, 0.2, 5)
         if low >= high:
             raise ValueError(f"low_hz must be below high_hz, {low:g} is not below {high:g}")
         settings = {
-            "rate_hz": self._rate_hz,
-            "target_rad": number("target_rad", target_rad),
-            "lead_s": _between("lead_s", lead_s, 0, 0.5),
+            "rate_hz": rate,
+            "target_rad": between("target_rad", target_rad, -2 * np.pi, 2 * np.pi),
+            "lead_s": between("lead_s", lead_s, 0, 0.5),
             "low_hz": low,
             "high_hz": high,
-            "least_uv": not_negative("least_uv", least_uv),
-            "least_confidence": _between("least_confidence", least_confidence, 0, 1),
-            "refractory_s": positive("refractory_s", refractory_s),
+            "least_uv": between("least_uv", least_uv, 0, 1e6),
+            "least_confidence": between("least_confidence", least_confidence, 0, 1),
+            "refractory_s": between("refractory_s", refractory_s, _LEAST_REFRACTORY_S, 1e6),
         }
-        if settings["refractory_s"] < _LEAST_REFRACTORY_S:
-            raise ValueError(f"refractory_s must be at least {_LEAST_REFRACTORY_S:g}")
-        self._waves = new(
+        self._make(
             lib.rs_slow_waves_new,
             lib.rs_slow_waves_free,
-            self._channels,
+            signals,
             ffi.new("rs_slow_waves_settings *", settings),
         )
+        self._channels, self._rate_hz = signals, rate
 
     def process(self, x: ArrayLike, valid: ArrayLike | None = None) -> SlowWaveCues:
         """The cues that the signals x (frames, channels), in µV, have led to.
@@ -116,20 +108,21 @@ class SlowWaves:
         signal, mask = masked(x, valid, self._channels)
         most = 2 + int(len(signal) / (_LEAST_REFRACTORY_S * self._rate_hz))
         cues = np.empty(self._channels * most, _CUE)
-        found = lib.rs_slow_waves_process(
-            self._waves,
+        found = self._call(
+            lib.rs_slow_waves_process,
             len(signal),
             pointer(signal),
             pointer(mask),
             ffi.from_buffer("rs_slow_wave_cue[]", cues),
         )
         cues = cues[:found]
+        cues = cues[np.argsort(cues["channel"], kind="stable")]
         return SlowWaveCues(
-            cues["frame"].copy(),
-            cues["channel"].astype(np.intp),
-            cues["phase"].copy(),
-            cues["amplitude"].copy(),
-            cues["confidence"].copy(),
+            channel=cues["channel"].astype(np.int64),
+            frame=cues["frame"].copy(),
+            phase=cues["phase"].copy(),
+            amplitude=cues["amplitude"].copy(),
+            confidence=cues["confidence"].copy(),
         )
 
     @property
@@ -149,12 +142,5 @@ class SlowWaves:
     def _state(self) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
         phasor = np.empty(self._channels, np.complex128)
         confidence = np.empty(self._channels)
-        lib.rs_slow_waves_state(self._waves, pointer(phasor), pointer(confidence))
+        self._call(lib.rs_slow_waves_state, pointer(phasor), pointer(confidence))
         return phasor, confidence
-
-
-def _between(name: str, value: float, least: float, most: float) -> float:
-    found = number(name, value)
-    if not least <= found <= most:
-        raise ValueError(f"{name} must lie between {least:g} and {most:g}, not {found:g}")
-    return found

@@ -23,11 +23,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, whole
+from dreampods.resonance._kernel import (
+    checked,
+    checked_weight,
+    number,
+    seeded,
+    unit_phasors,
+    whole,
+)
 
 # A window is put together from this many blocks, and windows begin a block apart: more of them
 # tell little more. Which number leaves the fewest frames over decides.
 _BLOCKS = range(4, 9)
+_MOST_DRAWS = 10**6
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +57,7 @@ def plv_surrogates(
     The level is 1, which no PLV exceeds, where the stretch is too short to tell: for 0.95 below
     about five windows. Use ten or more. The diagonal is 1.
     """
-    if not 0 < quantile < 1:
+    if not 0 < number("quantile", quantile) < 1:
         raise ValueError(f"quantile must lie between 0 and 1, not {quantile}")
     blocks = _Blocks(u, weight, window, min_shift)
     level = np.ones((blocks.n, blocks.n))
@@ -101,12 +109,12 @@ def order_p_value(
     """
     units, weights, size, apart = _prepared(u, weight, window, min_shift)
     frames, n = units.shape
-    count = whole("draws", draws)
+    count = whole("draws", draws, most=_MOST_DRAWS)
     independent = frames // max(size, apart)
     last = frames - size
     if independent < 2 or (n - 1) * apart > last:
         return 1.0
-    dice = np.random.default_rng(seed)
+    dice = np.random.default_rng(seeded(seed))
     own = _mean_order(units[last:], weights[last:])
     if not np.isfinite(own):
         return 1.0
@@ -153,8 +161,8 @@ def shift_p_values(
     dtype = np.complex128 if raw.dtype.kind == "c" else np.float64
     series = checked("x", x, dtype, ("frames", "N"))
     frames, n = series.shape
-    count = whole("draws", draws)
-    dice = np.random.default_rng(seed)
+    count = whole("draws", draws, most=_MOST_DRAWS)
+    dice = np.random.default_rng(seeded(seed))
     own = np.asarray(statistic(series.copy()), np.float64)
     reached = np.zeros(own.shape)
     rows, columns = np.arange(frames)[:, None], np.arange(n)
@@ -174,14 +182,9 @@ def _prepared(
     apart = whole("min_shift", min_shift)
     if size > frames:
         raise ValueError(f"window must not exceed the stretch of {frames} frames, it is {size}")
-    weights = (
-        np.ones(phasors.shape)
-        if weight is None
-        else checked("weight", weight, np.float64, phasors.shape, least=0)
-    )
-    length = np.abs(phasors)
-    units = phasors / np.where(length > 0, length, 1.0)
-    return units.astype(np.complex128), np.asarray(np.where(length > 0, weights, 0.0)), size, apart
+    units = unit_phasors(phasors)
+    weights = checked_weight(weight, phasors.shape)
+    return units, (units != 0) * (1.0 if weights is None else weights), size, apart
 
 
 class _Blocks:

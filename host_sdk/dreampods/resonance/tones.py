@@ -7,21 +7,19 @@ each ear, make a binaural beat; pulses of a whole voice are isochronic.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, lib, new, pointer, positive, whole
+from dreampods.resonance._kernel import KernelObject, between, checked, lib, pointer, whole
 
 
-class ToneBank:
+class ToneBank(KernelObject):
     """turns: (voices, sines), where in its turn each sine starts: 0.25 is its crest."""
 
     def __init__(self, turns: ArrayLike, rate_hz: float = 32000) -> None:
-        start = checked("turns", turns, np.float64, ("voices", "sines"))
+        start = checked("turns", turns, np.float64, ("voices", "sines"), least=-1e6, most=1e6)
         if start.shape[1] > 65536:
             raise ValueError(f"a voice must not have more than 65536 sines, not {start.shape[1]}")
-        self._shape = start.shape
-        self._rate_hz = positive("rate_hz", rate_hz)
-        self._bank = new(
-            lib.rs_tones_new, lib.rs_tones_free, *start.shape, self._rate_hz, pointer(start)
-        )
+        rate = between("rate_hz", rate_hz, 1000, 1e6)
+        self._make(lib.rs_tones_new, lib.rs_tones_free, *start.shape, rate, pointer(start))
+        self._shape, self._rate_hz = start.shape, rate
 
     def process(
         self,
@@ -32,7 +30,7 @@ class ToneBank:
     ) -> NDArray[np.float32]:
         """The next block, (voices, frames, 2).
 
-        freq_hz: (voices, sines), from 0 to half the rate; gain: (voices, sines, 2), in each ear.
+        freq_hz: (voices, sines), from 0 to below half the rate; gain: (voices, sines, 2), in each ear.
         Both are reached at the block's end on a straight line from those of the block before; in
         the first block they are there at once. pulse_hz: (voices,), how often a second the voice
         comes and goes, as sin² from silence; 0 for a voice, or None, for not at all.
@@ -48,7 +46,12 @@ class ToneBank:
             if not (pulses < self._rate_hz / 2).all():
                 raise ValueError(f"pulse_hz must be below half of rate_hz = {self._rate_hz:g}")
         out = np.empty((self._shape[0], count, 2), np.float32)
-        lib.rs_tones_process(
-            self._bank, count, pointer(freq), pointer(size), pointer(pulses), pointer(out)
+        self._call(
+            lib.rs_tones_process,
+            count,
+            pointer(freq),
+            pointer(size),
+            pointer(pulses),
+            pointer(out),
         )
         return out
