@@ -17,7 +17,7 @@ int main(void)
         double belt[SLEEPERS], phasor[2 * SLEEPERS], phase[SLEEPERS];
         for (int i = 0; i < SLEEPERS; i++) /* apart at first, together in the end */
             belt[i] = cos(two_pi * (0.25 * t + i * (1.0 - t / SECONDS) / SLEEPERS));
-        rs_resonators_process(breath, 1, belt, NULL, phasor);
+        rs_resonators_process(breath, 1, belt, NULL, phasor, NULL);
         if (frame % (20 * RATE_HZ) == 0 && frame) {
             rs_order_sums sums = {0};
             for (int i = 0; i < SLEEPERS; i++)

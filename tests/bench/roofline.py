@@ -201,7 +201,7 @@ def resonators() -> Kernel:
     given, got = pointer(x), pointer(out)
     return Kernel(
         "resonators, 64 channels x 8 bands, 50 frames",
-        lambda: lib.rs_resonators_process(bank, frames, given, ffi.NULL, got),
+        lambda: lib.rs_resonators_process(bank, frames, given, ffi.NULL, got, ffi.NULL),
         bytes=x.nbytes + out.nbytes,
         flops=frames * channels * 8 * 24,
         precision="double",
@@ -219,7 +219,7 @@ def hilbert() -> Kernel:
     given, got = pointer(x), pointer(out)
     return Kernel(
         "Hilbert, 64 channels, window of 1000, 25 frames",
-        lambda: lib.rs_hilbert_process(made, frames, given, ffi.NULL, got),
+        lambda: lib.rs_hilbert_process(made, frames, given, ffi.NULL, got, ffi.NULL),
         bytes=x.nbytes + out.nbytes,
         flops=frames * channels * window * 4,
         precision="double",

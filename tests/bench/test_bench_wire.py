@@ -22,7 +22,7 @@ from dreampods.resonance._kernel import ffi, lib, pointer
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from plain_frames import PlainReader
 
-FIND = "frames found, 100 frames with n bytes of payload, one stream in reads of 4096 bytes"
+FIND = "frames found, 100 frames with n bytes of payload, one stream in reads of {} bytes"
 MANY = "frames found, n pods, a read of 4 frames of 100 bytes from each"
 BUILD = "frames built, one for each of 128 pods, n bytes of payload"
 FIND_C = "frames found, 100 frames with n bytes of payload, the C call alone"
@@ -50,14 +50,15 @@ def _stream_of(payloads: list[bytes]) -> bytes:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("who", ["ours", "plain Python", "cobs + zlib"])
-def test_find(race, who: str, size: int) -> None:
-    stream, payloads = _stream(size), _payloads(size)
-    reads = [stream[at : at + 4096] for at in range(0, len(stream), 4096)]
+@pytest.mark.parametrize("most", [4096, 65536])  # what a pty, and what the links read at once
+def test_find(race, who: str, size: int, most: int) -> None:
+    stream, payloads, name = _stream(size), _payloads(size), FIND.format(most)
+    reads = [stream[at : at + most] for at in range(0, len(stream), most)]
     if who == "ours":
         decoder, taken = FrameDecoder(1), [(0, read) for read in reads]
         got = decoder.decode(taken)
         assert [got.payload(k) for k in range(COUNT)] == payloads
-        race(FIND, who, lambda: decoder.decode(taken), n=size, unit="µs")
+        race(name, who, lambda: decoder.decode(taken), n=size, unit="µs")
     elif who == "plain Python":
         reader = PlainReader()
 
@@ -65,7 +66,7 @@ def test_find(race, who: str, size: int) -> None:
             return [frame for read in reads for frame in reader.take(read)]
 
         assert [frame[8:-4] for frame in take()] == payloads
-        race(FIND, who, take, n=size, unit="µs")
+        race(name, who, take, n=size, unit="µs")
     else:
         cobs = pytest.importorskip("cobs.cobs")
         packed = b"\0".join(cobs.encode(p + zlib.crc32(p).to_bytes(4, "little")) for p in payloads)
@@ -75,7 +76,7 @@ def test_find(race, who: str, size: int) -> None:
             return [frame[:-4] for frame in whole if zlib.crc32(frame) == wire.CRC_RESIDUE]
 
         assert find() == payloads
-        race(FIND, who, find, n=size, unit="µs")
+        race(name, who, find, n=size, unit="µs")
 
 
 @pytest.mark.parametrize("pods", [8, 64, 512, 4096])

@@ -20,7 +20,7 @@ static void resonators(size_t channels, size_t bands)
             valid[i] = round > 2 && noise() > -0.5;
             x[i] = valid[i] ? noise() : (double)NAN;
         }
-        rs_resonators_process(bank, FRAMES, x, valid, out);
+        rs_resonators_process(bank, FRAMES, x, valid, out, NULL);
         rs_resonators_state(bank, out, confidence);
         for (size_t i = 0; i < channels * bands; i++)
             REQUIRE(isfinite(out[2 * i]) && confidence[i] >= 0.0 && confidence[i] <= 1.0);
@@ -42,22 +42,26 @@ static void hilbert(size_t window, size_t frames)
     for (int i = 0; i < 6; i++)
         REQUIRE(phasor[2 * i] == 0.0 && confidence[i] == 0.0);
     double *x = malloc(3 * frames * sizeof *x), *out = malloc(2 * 3 * 2 * frames * sizeof *out);
+    double *each = malloc(3 * 2 * frames * sizeof *each);
     uint8_t *valid = malloc(3 * frames);
     for (int round = 0; round < 30; round++) {
         for (size_t i = 0; i < 3 * frames; i++) {
             valid[i] = round < 20 ? noise() > -0.9 : round == 21;
             x[i] = valid[i] ? 100.0 * noise() : (double)NAN;
         }
-        rs_hilbert_process(transform, frames, x, round == 5 ? NULL : valid, out);
+        rs_hilbert_process(transform, frames, x, round == 5 ? NULL : valid, out, round % 2 ? each : NULL);
         if (round == 5)
             continue;  /* NaN went in as valid: whatever comes out, nothing may be read or written astray */
         rs_hilbert_state(transform, phasor, confidence);
         for (int i = 0; i < 6; i++)
             REQUIRE(!(confidence[i] < 0.0) && !(confidence[i] > 1.0));
+        for (size_t i = 0; round % 2 && i < 6 * frames; i++)
+            REQUIRE(!(each[i] < 0.0) && !(each[i] > 1.0));
     }
     rs_hilbert_free(transform);
     free(x);
     free(out);
+    free(each);
     free(valid);
 }
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.signal import lfilter
 
-from dreampods.resonance import ResonatorBank
+from dreampods.resonance import EndpointHilbert, ResonatorBank
 
 _RATE = 50.0
 
@@ -245,3 +245,21 @@ def test_unusable_signals_are_refused_and_change_nothing() -> None:
     with pytest.raises(ValueError, match="half the rate"):
         bank.retune([[1.0], [30.0]])
     assert np.array_equal(bank.amplitude, before)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ResonatorBank(3, [1.0, 2.0], [0.3, 0.5], 50.0),
+        lambda: EndpointHilbert(3, [1.0, 2.0], [1.5, 3.0], 50.0, 2.0),
+    ],
+)
+def test_every_frame_can_have_its_confidence(make) -> None:
+    rng = np.random.default_rng(0)
+    x, valid = rng.standard_normal((300, 3)), rng.random((300, 3)) < 0.9
+    phasors, confidence = make().process_with_confidence(x, valid)
+    one_by_one, plain = make(), make()
+    for n in range(300):
+        assert np.array_equal(one_by_one.process(x[n : n + 1], valid[n : n + 1])[0], phasors[n])
+        assert np.array_equal(one_by_one.confidence, confidence[n])
+    assert np.array_equal(plain.process(x, valid), phasors)

@@ -220,6 +220,30 @@ static void project_the_heard(const band *one, size_t window, const double *x, c
     *im = part[1];
 }
 
+/* 1 - what the tone leaves of the variance, times what was there. */
+static double confidence_of(const band *one, size_t window, const double *x, const double *heard, double re,
+                            double im)
+{
+    double there = 0.0, mean = 0.0, mean_left = 0.0, all = 0.0, left = 0.0;
+    for (size_t i = 0; i < window; i++) {
+        const double weight = heard[i] * one->weight[i];
+        there += weight;
+        mean += weight * x[i];
+        mean_left += weight * (x[i] - re * one->cosine[i] - im * one->sine[i]);
+    }
+    if (!(there >= LEAST_HEARD) || (re == 0.0 && im == 0.0))
+        return 0.0;
+    mean /= there;
+    mean_left /= there;
+    for (size_t i = 0; i < window; i++) {
+        const double weight = heard[i] * one->weight[i];
+        const double d = x[i] - mean, e = x[i] - re * one->cosine[i] - im * one->sine[i] - mean_left;
+        all += weight * d * d;
+        left += weight * e * e;
+    }
+    return left < all ? fmin(there, 1.0) * (1.0 - left / all) : 0.0;
+}
+
 /* frames that are in the past already: phasors of the channel. */
 RS_CLONES
 static void project_block(const rs_hilbert *hilbert, size_t channel, size_t frames, double *phasors)
@@ -258,8 +282,23 @@ static void mend_block(rs_hilbert *hilbert, size_t channel, size_t frames, doubl
     }
 }
 
+/* After the phasors, how much of each window they explain. */
+RS_CLONES
+static void judge_block(const rs_hilbert *hilbert, size_t channel, size_t frames, const double *phasors,
+                        double *confidence)
+{
+    const size_t bands = hilbert->bands, apart = hilbert->channels * bands;
+    const size_t first = channel * hilbert->room + hilbert->used - frames + 1 - hilbert->window;
+    for (size_t n = 0; n < frames; n++)
+        for (size_t b = 0; b < bands; b++) {
+            const size_t at = n * apart + channel * bands + b;
+            confidence[at] = confidence_of(&hilbert->at[b], hilbert->window, hilbert->past + first + n,
+                                           hilbert->heard + first + n, phasors[2 * at], phasors[2 * at + 1]);
+        }
+}
+
 void rs_hilbert_process(rs_hilbert *hilbert, size_t frames, const double *x, const uint8_t *valid,
-                        double *phasors)
+                        double *phasors, double *confidence)
 {
     const size_t channels = hilbert->channels, room = hilbert->room, keep = hilbert->window - 1;
     while (frames > 0) {
@@ -283,36 +322,15 @@ void rs_hilbert_process(rs_hilbert *hilbert, size_t frames, const double *x, con
         for (size_t c = 0; c < channels; c++) {
             project_block(hilbert, c, some, phasors);
             mend_block(hilbert, c, some, phasors);
+            if (confidence != NULL)
+                judge_block(hilbert, c, some, phasors, confidence);
         }
         frames -= some;
         x += some * channels;
         valid = valid == NULL ? NULL : valid + some * channels;
         phasors += 2 * some * channels * hilbert->bands;
+        confidence = confidence == NULL ? NULL : confidence + some * channels * hilbert->bands;
     }
-}
-
-/* 1 - what the tone leaves of the variance, times what was there. */
-static double confidence_of(const band *one, size_t window, const double *x, const double *heard, double re,
-                            double im)
-{
-    double there = 0.0, mean = 0.0, mean_left = 0.0, all = 0.0, left = 0.0;
-    for (size_t i = 0; i < window; i++) {
-        const double weight = heard[i] * one->weight[i];
-        there += weight;
-        mean += weight * x[i];
-        mean_left += weight * (x[i] - re * one->cosine[i] - im * one->sine[i]);
-    }
-    if (!(there >= LEAST_HEARD) || (re == 0.0 && im == 0.0))
-        return 0.0;
-    mean /= there;
-    mean_left /= there;
-    for (size_t i = 0; i < window; i++) {
-        const double weight = heard[i] * one->weight[i];
-        const double d = x[i] - mean, e = x[i] - re * one->cosine[i] - im * one->sine[i] - mean_left;
-        all += weight * d * d;
-        left += weight * e * e;
-    }
-    return left < all ? fmin(there, 1.0) * (1.0 - left / all) : 0.0;
 }
 
 void rs_hilbert_state(const rs_hilbert *hilbert, double *phasor, double *confidence)

@@ -162,12 +162,20 @@ RS_INLINE void step(lanes *some, const double *d, double *fit_re, double *fit_im
     }
 }
 
+/* The share of the variance that is explained. Only rounding, and a retune, whose old state belongs to another
+ * centre, leave 0..1. */
+RS_INLINE double share(double fit_re, double fit_im, double re, double im, double variance)
+{
+    const double explained = fit_re * re + fit_im * im;
+    return !(explained > 0.0) ? 0.0 : explained < variance ? explained / variance : 1.0;
+}
+
 RS_CLONES
-static void run(lanes *kept, size_t count, size_t apart, size_t channels, size_t frames, const double *x,
-                const uint8_t *valid, double *phasors)
+static void run(lanes *kept, size_t count, size_t all, size_t channels, size_t frames, const double *x,
+                const uint8_t *valid, double *phasors, double *confidence)
 {
     lanes some = *kept;  /* the compiler sees that nothing else writes here */
-    for (size_t n = 0; n < frames; n++, x += channels, phasors += apart) {
+    for (size_t n = 0; n < frames; n++, x += channels, phasors += 2 * all) {
         double d[TOGETHER], re[TOGETHER], im[TOGETHER];
         for (size_t i = 0; i < TOGETHER; i++)
             d[i] = x[some.channel[i]] - some.mean[i];
@@ -187,6 +195,14 @@ static void run(lanes *kept, size_t count, size_t apart, size_t channels, size_t
                 phasors[2 * i] = re[i];
                 phasors[2 * i + 1] = im[i];
             }
+        if (confidence != NULL) {
+            double shares[TOGETHER];
+            for (size_t i = 0; i < TOGETHER; i++)
+                shares[i] = share(re[i], im[i], some.re[i], some.im[i], some.variance[i]);
+            for (size_t i = 0; i < count; i++)
+                confidence[i] = shares[i];
+            confidence += all;
+        }
     }
     for (size_t i = 0; i < TOGETHER; i++) {
         if (fabs(some.re[i]) + fabs(some.im[i]) < SILENCE)
@@ -198,14 +214,15 @@ static void run(lanes *kept, size_t count, size_t apart, size_t channels, size_t
 }
 
 void rs_resonators_process(rs_resonators *bank, size_t frames, const double *x,
-                           const uint8_t *valid, double *phasors)
+                           const uint8_t *valid, double *phasors, double *confidence)
 {
     const size_t all = bank->channels * bank->bands;
     for (size_t k = 0; k < all; k += TOGETHER) {
         lanes *some = &bank->of[k / TOGETHER];
         const size_t count = all - k < TOGETHER ? all - k : TOGETHER;
         start(some, count, bank->channels, frames, x, valid);
-        run(some, count, 2 * all, bank->channels, frames, x, valid, phasors + 2 * k);
+        run(some, count, all, bank->channels, frames, x, valid, phasors + 2 * k,
+            confidence == NULL ? NULL : confidence + k);
     }
 }
 
@@ -219,9 +236,6 @@ void rs_resonators_state(const rs_resonators *bank, double *phasor, double *conf
         const double fit_im = some->own_scale[i] * im - some->mirror_im[i] * re + some->mirror_re[i] * im;
         phasor[2 * k] = fit_re;
         phasor[2 * k + 1] = fit_im;
-        const double explained = fit_re * re + fit_im * im;
-        const double share = some->variance[i] > 0.0 ? explained / some->variance[i] : 0.0;
-        /* Only rounding, and a retune, whose old state belongs to another centre, leave 0..1. */
-        confidence[k] = share < 0.0 ? 0.0 : share > 1.0 ? 1.0 : share;
+        confidence[k] = share(fit_re, fit_im, re, im, some->variance[i]);
     }
 }

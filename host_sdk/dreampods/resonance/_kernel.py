@@ -109,7 +109,8 @@ def checked(
     wanted = np.dtype(dtype)
     try:
         raw = np.asarray(value)
-        if raw.dtype.kind not in "biufcO" or np.ma.is_masked(value):
+        hidden = isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
+        if raw.dtype.kind not in "biufcO" or hidden:
             raise ValueError(f"{name} must hold numbers, all of them there")
         if raw.dtype == wanted and raw.flags.c_contiguous:
             array = raw

@@ -85,12 +85,32 @@ class EndpointHilbert(KernelObject):
         others calibrated anew; 0 where less than a quarter of the window's weight is there, as at
         the start.
         """
+        return self._processed(x, valid, False)[0]
+
+    def process_with_confidence(
+        self, x: ArrayLike, valid: ArrayLike | None = None
+    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+        """The phasors of `process`, and the `confidence` of each, (frames, channels, bands).
+
+        As weights for `Pairs` or `order_parameter`, for example.
+        """
+        return self._processed(x, valid, True)
+
+    def _processed(
+        self, x: ArrayLike, valid: ArrayLike | None, judged: bool
+    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
         signal, mask = masked(x, valid, self._channels)
         phasors = np.empty((len(signal), self._channels, self._bands), np.complex128)
+        confidence = np.empty(phasors.shape if judged else 0)
         self._call(
-            lib.rs_hilbert_process, len(signal), pointer(signal), pointer(mask), pointer(phasors)
+            lib.rs_hilbert_process,
+            len(signal),
+            pointer(signal),
+            pointer(mask),
+            pointer(phasors),
+            pointer(confidence if judged else None),
         )
-        return phasors
+        return phasors, confidence
 
     @property
     def centre_hz(self) -> NDArray[np.float64]:

@@ -60,13 +60,32 @@ class ResonatorBank(KernelObject):
         valid: (frames, channels), False where a sample is missing; x may be anything there. Over
         a gap the phasor rotates on and decays, nothing is added, and the confidence falls.
         """
+        return self._processed(x, valid, False)[0]
+
+    def process_with_confidence(
+        self, x: ArrayLike, valid: ArrayLike | None = None
+    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+        """The phasors of `process`, and the `confidence` of each, (frames, channels, bands).
+
+        As weights for `Pairs` or `order_parameter`, for example.
+        """
+        return self._processed(x, valid, True)
+
+    def _processed(
+        self, x: ArrayLike, valid: ArrayLike | None, judged: bool
+    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
         signal, mask = masked(x, valid, self._channels)
-        frames = len(signal)
-        phasors = np.empty((frames, self._channels, self._bands), np.complex128)
+        phasors = np.empty((len(signal), self._channels, self._bands), np.complex128)
+        confidence = np.empty(phasors.shape if judged else 0)
         self._call(
-            lib.rs_resonators_process, frames, pointer(signal), pointer(mask), pointer(phasors)
+            lib.rs_resonators_process,
+            len(signal),
+            pointer(signal),
+            pointer(mask),
+            pointer(phasors),
+            pointer(confidence if judged else None),
         )
-        return phasors
+        return phasors, confidence
 
     def retune(self, freq_hz: ArrayLike) -> None:
         """New centres (channels, bands), one per signal, as when following a person.
