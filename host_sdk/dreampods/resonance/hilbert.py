@@ -9,20 +9,13 @@ what each new sample costs here, instead of two transforms.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import (
-    KernelObject,
-    checked,
-    lib,
-    masked,
-    pointer,
-    positive,
-    whole,
-)
+from dreampods.resonance._kernel import checked, lib, pointer, positive, whole
+from dreampods.resonance.phasor_bank import PhasorBank
 
 _SHORTEST, _LONGEST = 8, int(lib.RS_HILBERT_MOST)
 
 
-class EndpointHilbert(KernelObject):
+class EndpointHilbert(PhasorBank):
     """Endpoint-corrected Hilbert transform (ecHT) of channels × bands, calibrated.
 
     For a cosine at a band's centre, the phasor has its amplitude and phase at the sample exactly,
@@ -33,9 +26,15 @@ class EndpointHilbert(KernelObject):
     band-pass of order 2, ``scipy.signal.butter(2, [low, high], "bandpass", fs=rate_hz)``.
     window_s: what is looked at; 8 to 16,384 samples, and at least one cycle of each band's middle.
 
+    Missing samples are left out and the others calibrated anew; the phasor is 0 where less than a
+    quarter of the window's weight is there, as at the start. The confidence is weighted over the
+    window as the transform is.
+
     Sources: Schreglmann et al. 2021, Nature Communications 12:363, doi 10.1038/s41467-020-20581-7;
     calibration after arXiv 2601.13962.
     """
+
+    _process, _tell = lib.rs_hilbert_process, lib.rs_hilbert_state
 
     def __init__(
         self,
@@ -77,67 +76,7 @@ class EndpointHilbert(KernelObject):
         )
         self._channels, self._bands, self._centre_hz = signals, bands, centre
 
-    def process(self, x: ArrayLike, valid: ArrayLike | None = None) -> NDArray[np.complex128]:
-        """Phasors (frames, channels, bands) of the signals x (frames, channels).
-
-        Each belongs to its own sample and knows nothing later. valid: (frames, channels), False
-        where a sample is missing; x may be anything there. Missing samples are left out and the
-        others calibrated anew; 0 where less than a quarter of the window's weight is there, as at
-        the start.
-        """
-        return self._processed(x, valid, False)[0]
-
-    def process_with_confidence(
-        self, x: ArrayLike, valid: ArrayLike | None = None
-    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-        """The phasors of `process`, and the `confidence` of each, (frames, channels, bands).
-
-        As weights for `Pairs` or `order_parameter`, for example.
-        """
-        return self._processed(x, valid, True)
-
-    def _processed(
-        self, x: ArrayLike, valid: ArrayLike | None, judged: bool
-    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-        signal, mask = masked(x, valid, self._channels)
-        phasors = np.empty((len(signal), self._channels, self._bands), np.complex128)
-        confidence = np.empty(phasors.shape if judged else 0)
-        self._call(
-            lib.rs_hilbert_process,
-            len(signal),
-            pointer(signal),
-            pointer(mask),
-            pointer(phasors),
-            pointer(confidence if judged else None),
-        )
-        return phasors, confidence
-
     @property
     def centre_hz(self) -> NDArray[np.float64]:
         """(bands,): where phase and amplitude are exact."""
         return self._centre_hz.copy()
-
-    @property
-    def phase(self) -> NDArray[np.float64]:
-        """(channels, bands), radians in (-π, π], 0 at the crest."""
-        return np.angle(self._state()[0])
-
-    @property
-    def amplitude(self) -> NDArray[np.float64]:
-        """(channels, bands), in the unit of the signal."""
-        return np.abs(self._state()[0])
-
-    @property
-    def confidence(self) -> NDArray[np.float64]:
-        """(channels, bands), 0..1: share of the window's variance that the phasor's tone explains.
-
-        Weighted over the window as the transform is, and times the share of that weight that is
-        not missing. 1 for a clean sine at the centre, near 0 for noise.
-        """
-        return self._state()[1]
-
-    def _state(self) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-        phasor = np.empty((self._channels, self._bands), np.complex128)
-        confidence = np.empty((self._channels, self._bands))
-        self._call(lib.rs_hilbert_state, pointer(phasor), pointer(confidence))
-        return phasor, confidence
