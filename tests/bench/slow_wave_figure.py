@@ -37,6 +37,7 @@ from slow_wave_truth import (
     Recording,
     Score,
     circular,
+    held_out,
     recordings,
     score,
 )
@@ -66,7 +67,9 @@ def _crest_cues(phasor: NDArray[np.complex128], rate_hz: float, least_uv: float)
 
 
 def ours(recording: Recording, least_uv: float, lead_s: float = 0.0) -> Cues:
-    waves = SlowWaves(1, recording.rate_hz, lead_s=lead_s, least_uv=least_uv, refractory_s=REFRACTORY_S)
+    waves = SlowWaves(
+        1, recording.rate_hz, lead_s=lead_s, least_uv=least_uv, refractory_s=REFRACTORY_S
+    )
     return waves.process(recording.x[:, None], recording.valid[:, None]).frame
 
 
@@ -108,7 +111,9 @@ def pll(recording: Recording, least_uv: float) -> Cues:
     for n, value in enumerate(x):
         detected = -value * np.sin(phase)  # its mean is 0 where the loop's cosine lies on the wave
         integral += detected
-        phase += 2 * np.pi * PLL_HZ / PLL_RATE_HZ + PLL_K0 * (PLL_KP * detected + PLL_KI * integral)
+        phase += 2 * np.pi * PLL_HZ / PLL_RATE_HZ + PLL_K0 * (
+            PLL_KP * detected + PLL_KI * integral
+        )
         angle[n] = phase
     size = np.interp(ticks, np.arange(count), np.abs(_resonated(recording)))
     cues = _crest_cues(size * np.exp(1j * (angle - np.angle(response[0]))), PLL_RATE_HZ, least_uv)
@@ -134,7 +139,9 @@ def table(scores: dict[str, dict[str, Score]]) -> str:
         for name, s in of.items():
             false = "" if np.isnan(s.false_per_min) else f"{s.false_per_min:.2f}"
             found = (
-                ("", "", "") if not s.waves else (f"{s.mean_deg:.1f}", f"{s.sd_deg:.1f}", f"{s.targeted:.0%}")
+                ("", "", "")
+                if not s.waves
+                else (f"{s.mean_deg:.1f}", f"{s.sd_deg:.1f}", f"{s.targeted:.0%}")
             )
             cells = (method, name, str(s.cues), *found[:2], str(s.waves), found[2], false)
             lines.append("| " + " | ".join(cells) + " |")
@@ -148,13 +155,16 @@ def draw(scores: dict[str, dict[str, Score]], out: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        2, len(scores), figsize=(2.7 * len(scores), 6.4), subplot_kw={"projection": "polar"}
+        3, len(scores), figsize=(2.7 * len(scores), 9.4), subplot_kw={"projection": "polar"}
     )
     edges = np.radians(np.arange(-180, 181, 15))
     for column, (method, of) in enumerate(scores.items()):
         groups = {
             "nap, N2 and N3": [s for name, s in of.items() if name.startswith("nap")],
             "deep sleep, 8 channels": [s for name, s in of.items() if name.startswith("deep")],
+            "later, held out, 6 channels": [
+                s for name, s in of.items() if name.startswith("later")
+            ],
         }
         for row, (group, some) in enumerate(groups.items()):
             errors = np.radians(np.concatenate([s.errors_deg for s in some]))
@@ -172,9 +182,13 @@ def draw(scores: dict[str, dict[str, Score]], out: Path) -> None:
             )
             mean, sd = circular(errors)
             targeted = np.average([s.targeted for s in some], weights=[s.waves for s in some])
-            axis.set_title(f"{method}\n{mean:.0f}° ± {sd:.0f}°, {targeted:.0%} targeted", fontsize=10)
+            axis.set_title(
+                f"{method}\n{mean:.0f}° ± {sd:.0f}°, {targeted:.0%} targeted", fontsize=10
+            )
             axis.set_yticks([])
-            axis.set_xticks(np.radians([0, 90, 180, 270]), ["crest", "90°", "trough", "−90°"], fontsize=7)
+            axis.set_xticks(
+                np.radians([0, 90, 180, 270]), ["crest", "90°", "trough", "−90°"], fontsize=7
+            )
             if column == 0:
                 axis.text(-0.25, 0.5, group, rotation=90, va="center", transform=axis.transAxes)
     figure.suptitle("Phase of the slow wave at cues for its crest (zero-phase truth, 0.5–2 Hz)")
@@ -187,7 +201,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the picture to write (PNG)")
     parser.add_argument("--least-uv", type=float, default=LEAST_UV, help="trough to crest, µV")
     arguments = parser.parse_args()
-    real = recordings()
+    real = recordings() + held_out()
     scores = {
         method: {one.name: score(place(one, arguments.least_uv), one) for one in real}
         for method, place in METHODS.items()

