@@ -257,7 +257,7 @@ async def _find_by_mdns(host: str) -> str:
         from zeroconf.asyncio import AsyncZeroconf
     except ImportError:
         raise _Refused(
-            "finding pods by name needs zeroconf: pip install zeroconf; or give the address"
+            "finding pods by name needs zeroconf: pip install 'dreampods[network]'; or give the address"
         ) from None
     resolver = AddressResolverIPv4(f"{host}.")
     try:

@@ -37,8 +37,9 @@ decode_samples        packed sensor values to physical units
 ====================  ===========================================================================
 
 Everything given in is converted and checked; what cannot be used (wrong shape, nothing in it, NaN
-or infinity) raises ValueError, before any state has changed. Objects belong to one thread at a
-time; the interpreter lock is released while C works. What happens inside is told in
+or infinity, beyond 1e30, or 1e9 where C works in single precision) raises ValueError, before any
+state has changed. The interpreter lock is released while C works, so that threads with an object
+each run in parallel; in one object they take turns. What happens inside is told in
 csrc/include/resonance.h.
 """
 

