@@ -20,18 +20,15 @@ RS_FUSED
 static const double SILENT = 1e-8;
 static const double TWO_PI = 6.28318530717958647693;
 
-typedef struct {
-    double re[2], im[2];        /* both ears */
-} mode;
+enum { LEFT_RE, LEFT_IM, RIGHT_RE, RIGHT_IM, PARTS };
 
 struct rs_modes {
     size_t voices, modes;
-    mode *state;                /* [voices, modes] */
-    unsigned char *rings;       /* [voices, modes] */
-    size_t *ringing;            /* [voices], how many */
+    double *state;              /* [voices, PARTS, modes]; all parts are 0 of a mode that is silent */
+    unsigned char *rings;       /* [voices]: does anything? */
     float *table;               /* [modes, 2, STRETCH], real and imaginary parts of p^t */
     double *power_re, *power_im;    /* [STRETCH + 1, modes] */
-    double *left_re, *left_im;  /* [modes], scratch: what a drive leaves behind */
+    double *driven;             /* [2, modes], scratch: real and imaginary parts that a drive has struck */
     float *drive_gain;          /* [modes, 2] or NULL */
     float *response;            /* [2, 2 * STRETCH] of a drive of 1 in the frame before the middle, zeros before */
 };
@@ -50,19 +47,17 @@ rs_modes *rs_modes_new(size_t voices, size_t modes, double rate_hz, const double
         return NULL;
     bank->voices = voices;
     bank->modes = modes;
-    bank->state = calloc(voices * modes, sizeof *bank->state);
-    bank->rings = calloc(voices * modes, sizeof *bank->rings);
-    bank->ringing = calloc(voices, sizeof *bank->ringing);
+    bank->state = calloc(voices * PARTS * modes, sizeof *bank->state);
+    bank->rings = calloc(voices, sizeof *bank->rings);
     bank->table = calloc(2 * STRETCH * modes, sizeof *bank->table);
     bank->power_re = calloc((STRETCH + 1) * modes, sizeof *bank->power_re);
     bank->power_im = calloc((STRETCH + 1) * modes, sizeof *bank->power_im);
-    bank->left_re = calloc(modes, sizeof *bank->left_re);
-    bank->left_im = calloc(modes, sizeof *bank->left_im);
+    bank->driven = calloc(2 * modes, sizeof *bank->driven);
     bank->response = calloc(4 * STRETCH, sizeof *bank->response);
     if (drive_gain != NULL)
         bank->drive_gain = calloc(2 * modes, sizeof *bank->drive_gain);
-    if (!bank->state || !bank->rings || !bank->ringing || !bank->table || !bank->power_re || !bank->power_im
-        || !bank->left_re || !bank->left_im || !bank->response || (drive_gain && !bank->drive_gain)) {
+    if (!bank->state || !bank->rings || !bank->table || !bank->power_re || !bank->power_im
+        || !bank->driven || !bank->response || (drive_gain && !bank->drive_gain)) {
         rs_modes_free(bank);
         return NULL;
     }
@@ -98,95 +93,123 @@ void rs_modes_free(rs_modes *bank)
         return;
     free(bank->state);
     free(bank->rings);
-    free(bank->ringing);
     free(bank->table);
     free(bank->power_re);
     free(bank->power_im);
-    free(bank->left_re);
-    free(bank->left_im);
+    free(bank->driven);
     free(bank->drive_gain);
     free(bank->response);
     free(bank);
 }
 
+RS_INLINE double *state_of(const rs_modes *bank, size_t voice)
+{
+    return bank->state + voice * PARTS * bank->modes;
+}
+
 /* -i a: a sine, which begins at zero. */
 static void strike(rs_modes *bank, size_t voice, const float *amplitude)
 {
+    double *left_im = state_of(bank, voice) + LEFT_IM * bank->modes;
+    double *right_im = state_of(bank, voice) + RIGHT_IM * bank->modes;
     for (size_t m = 0; m < bank->modes; m++) {
-        const float left = amplitude[2 * m], right = amplitude[2 * m + 1];
-        if (left == 0.0f && right == 0.0f)
-            continue;
-        const size_t i = voice * bank->modes + m;
-        bank->ringing[voice] += !bank->rings[i];
-        bank->rings[i] = 1;
-        bank->state[i].im[0] -= (double)left;
-        bank->state[i].im[1] -= (double)right;
+        left_im[m] -= (double)amplitude[2 * m];
+        right_im[m] -= (double)amplitude[2 * m + 1];
+    }
+    bank->rings[voice] = 1;
+}
+
+/* n modes struck with x, of which these powers are heard by now. */
+RS_INLINE void struck(size_t n, double x, const double *restrict power_re, const double *restrict power_im,
+                      double *restrict re, double *restrict im)
+{
+    for (size_t m = 0; m < n; m++) {
+        re[m] += x * power_im[m];
+        im[m] -= x * power_re[m];
     }
 }
 
-/* What rings goes on, and what a drive in a stretch of `frames` has struck rings too. */
-RS_INLINE void advance(rs_modes *bank, size_t voice, size_t frames, const float *drive)
+/* What a drive has struck in a stretch of `frames`, by its end. */
+RS_INLINE void drive_on(rs_modes *bank, size_t voice, size_t frames, const float *drive)
 {
     const size_t modes = bank->modes;
-    const double *restrict power_re = bank->power_re + frames * modes;
-    const double *restrict power_im = bank->power_im + frames * modes;
-    mode *restrict state = bank->state + voice * modes;
-    unsigned char *restrict rings = bank->rings + voice * modes;
-    double *restrict left_re = bank->left_re, *restrict left_im = bank->left_im;
-    if (drive != NULL) {
-        memset(left_re, 0, modes * sizeof *left_re);
-        memset(left_im, 0, modes * sizeof *left_im);
-        for (size_t s = 0; s < frames; s++) {
-            const double x = (double)drive[s];
-            const double *restrict re = bank->power_re + (frames - s) * modes;
-            const double *restrict im = bank->power_im + (frames - s) * modes;
-            for (size_t m = 0; m < modes; m++) {
-                left_re[m] += x * re[m];
-                left_im[m] += x * im[m];
-            }
+    double *driven_re = bank->driven, *driven_im = driven_re + modes;
+    memset(bank->driven, 0, 2 * modes * sizeof *bank->driven);
+    for (size_t s = 0; s < frames; s++)
+        struck(modes, (double)drive[s], bank->power_re + (frames - s) * modes,
+               bank->power_im + (frames - s) * modes, driven_re, driven_im);
+    for (size_t ear = 0; ear < 2; ear++) {
+        double *re = state_of(bank, voice) + 2 * ear * modes, *im = re + modes;
+        for (size_t m = 0; m < modes; m++) {
+            const double gain = (double)bank->drive_gain[2 * m + ear];
+            re[m] += gain * driven_re[m];
+            im[m] += gain * driven_im[m];
         }
     }
-    size_t ringing = 0;
+}
+
+/* z = re + i im of n modes, times their powers. */
+RS_INLINE void turn(size_t n, const double *restrict power_re, const double *restrict power_im, double *restrict re,
+                    double *restrict im)
+{
+    for (size_t m = 0; m < n; m++) {
+        const double before = re[m];
+        re[m] = before * power_re[m] - im[m] * power_im[m];
+        im[m] = before * power_im[m] + im[m] * power_re[m];
+    }
+}
+
+/* What rings goes on by a stretch of `frames`. */
+RS_INLINE void ring_on(rs_modes *bank, size_t voice, size_t frames)
+{
+    const size_t modes = bank->modes;
+    const double *power_re = bank->power_re + frames * modes, *power_im = bank->power_im + frames * modes;
+    double *state = state_of(bank, voice);
+    turn(modes, power_re, power_im, state + LEFT_RE * modes, state + LEFT_IM * modes);
+    turn(modes, power_re, power_im, state + RIGHT_RE * modes, state + RIGHT_IM * modes);
+}
+
+/* Lets go of what nobody can hear. */
+RS_INLINE void fall_silent(rs_modes *bank, size_t voice)
+{
+    const size_t modes = bank->modes;
+    double *const state = state_of(bank, voice);
+    double *restrict left_re = state, *restrict left_im = state + LEFT_IM * modes;
+    double *restrict right_re = state + RIGHT_RE * modes, *restrict right_im = state + RIGHT_IM * modes;
+    double ringing = 0.0;
     for (size_t m = 0; m < modes; m++) {
-        if (!rings[m] && drive == NULL)
-            continue;
-        mode one = state[m];
-        double loudest = 0.0;
-        for (int ear = 0; ear < 2; ear++) {
-            const double re = one.re[ear] * power_re[m] - one.im[ear] * power_im[m];
-            one.im[ear] = one.re[ear] * power_im[m] + one.im[ear] * power_re[m];
-            one.re[ear] = re;
-            if (drive != NULL) {
-                const double gain = (double)bank->drive_gain[2 * m + (size_t)ear];
-                one.re[ear] += gain * left_im[m];
-                one.im[ear] -= gain * left_re[m];
-            }
-            loudest = fmax(loudest, fabs(one.re[ear]) + fabs(one.im[ear]));
-        }
-        rings[m] = loudest > SILENT;
-        state[m] = rings[m] ? one : (mode){{0.0, 0.0}, {0.0, 0.0}};
-        ringing += rings[m];
+        const double left = fabs(left_re[m]) + fabs(left_im[m]), right = fabs(right_re[m]) + fabs(right_im[m]);
+        const int heard = left > SILENT || right > SILENT;
+        left_re[m] = heard ? left_re[m] : 0.0;
+        left_im[m] = heard ? left_im[m] : 0.0;
+        right_re[m] = heard ? right_re[m] : 0.0;
+        right_im[m] = heard ? right_im[m] : 0.0;
+        ringing = heard ? 1.0 : ringing;
     }
-    bank->ringing[voice] = ringing;
+    bank->rings[voice] = ringing > 0.0;
 }
 
 RS_INLINE void sound(const rs_modes *bank, size_t voice, size_t frames, const float *drive, float *out)
 {
     lanes left[VECTORS] = {{0.0f}}, right[VECTORS] = {{0.0f}};
-    if (bank->ringing[voice]) {
-        for (size_t m = 0; m < bank->modes; m++) {
-            if (!bank->rings[voice * bank->modes + m])
+    if (bank->rings[voice]) {
+        const size_t modes = bank->modes;
+        const double *state = state_of(bank, voice);
+        for (size_t m = 0; m < modes; m++) {
+            const float left_re = (float)state[m], left_im = (float)state[LEFT_IM * modes + m];
+            const float right_re = (float)state[RIGHT_RE * modes + m];
+            const float right_im = (float)state[RIGHT_IM * modes + m];
+            if (left_re == 0.0f && left_im == 0.0f && right_re == 0.0f && right_im == 0.0f)
                 continue;
-            const mode one = bank->state[voice * bank->modes + m];
-            const float left_re = (float)one.re[0], left_im = (float)one.im[0];
-            const float right_re = (float)one.re[1], right_im = (float)one.im[1];
             const float *table = bank->table + 2 * STRETCH * m;
             for (int v = 0; v < VECTORS; v++) {
                 lanes re, im;
                 memcpy(&re, table + v * LANES, sizeof re);
                 memcpy(&im, table + STRETCH + v * LANES, sizeof im);
-                left[v] += left_re * re - left_im * im;
-                right[v] += right_re * re - right_im * im;
+                left[v] += left_re * re;
+                right[v] += right_re * re;
+                left[v] -= left_im * im;
+                right[v] -= right_im * im;
             }
         }
     }
@@ -216,12 +239,15 @@ static void modes_stretch(rs_modes *bank, size_t voice, size_t frames, const flo
 {
     if (drive != NULL && quiet(drive, frames))
         drive = NULL;
-    if (drive == NULL && !bank->ringing[voice]) {
+    if (drive == NULL && !bank->rings[voice]) {
         memset(out, 0, 2 * frames * sizeof *out);
         return;
     }
     sound(bank, voice, frames, drive, out);
-    advance(bank, voice, frames, drive);
+    ring_on(bank, voice, frames);
+    if (drive != NULL)
+        drive_on(bank, voice, frames, drive);
+    fall_silent(bank, voice);
 }
 
 void rs_modes_process(rs_modes *bank, size_t frames, size_t strikes, const size_t *voice, const size_t *frame,

@@ -90,7 +90,7 @@ def occupied(objects: Iterable[KernelObject]) -> Iterator[None]:
 
 def checked(
     name: str,
-    value: ArrayLike,
+    value: ArrayLike | None,
     dtype: DTypeLike,
     shape: tuple[int | str, ...],
     *,

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from dreampods.resonance._kernel import KernelObject, between, checked, ffi, lib, pointer, whole
 
+_NOWHERE = np.empty(0, np.uintp)
+
 
 class ModeBank(KernelObject):
     """voices: number of things, alike but each struck and driven by itself. freq_hz: (modes,), from
@@ -51,9 +53,9 @@ class ModeBank(KernelObject):
     def process(
         self,
         frames: int,
-        voice: ArrayLike = (),
-        frame: ArrayLike = (),
-        amplitude: ArrayLike = (),
+        voice: ArrayLike | None = None,
+        frame: ArrayLike | None = None,
+        amplitude: ArrayLike | None = None,
         drive: ArrayLike | None = None,
     ) -> NDArray[np.float32]:
         """The next block, (voices, frames, 2).
@@ -63,16 +65,16 @@ class ModeBank(KernelObject):
         in that frame. drive: (voices, frames), for a bank that has a drive_gain.
         """
         count = whole("frames", frames)
-        strikes = len(np.atleast_1d(voice))
-        size: NDArray[np.float32] | None = None
+        strikes = 0 if voice is None else np.size(voice)
+        hit, when, size = _NOWHERE, _NOWHERE, None
         if strikes:
+            hit = _places("voice", voice, strikes, self._voices)
+            when = _places("frame", frame, strikes, count)
+            if (when[1:] < when[:-1]).any():
+                raise ValueError("frame must rise, or stay, from strike to strike")
             size = checked("amplitude", amplitude, np.float32, (strikes, self._modes, 2))
-        elif np.size(amplitude):
-            raise ValueError("amplitude is of strikes, but voice names none")
-        hit = _places("voice", voice, strikes, self._voices)
-        when = _places("frame", frame, strikes, count)
-        if (when[1:] < when[:-1]).any():
-            raise ValueError("frame must rise, or stay, from strike to strike")
+        elif any(one is not None and np.size(one) for one in (frame, amplitude)):
+            raise ValueError("frame and amplitude are of strikes, but voice names none")
         force = None
         if drive is not None:
             if not self._driven:
@@ -92,10 +94,8 @@ class ModeBank(KernelObject):
         return out
 
 
-def _places(name: str, value: ArrayLike, strikes: int, end: int) -> NDArray[np.uintp]:
+def _places(name: str, value: ArrayLike | None, strikes: int, end: int) -> NDArray[np.uintp]:
     """(strikes,), whole numbers from 0 and below `end`."""
-    if not strikes and not np.size(value):
-        return np.empty(0, np.uintp)
     found = checked(name, value, np.float64, (strikes,), least=0)
     if (found % 1).any() or not (found < end).all():
         raise ValueError(f"{name} must hold whole numbers from 0 to {end - 1}")
