@@ -118,6 +118,15 @@ def test_confidence_tells_a_rhythm_from_noise() -> None:
     assert none < 0.05
 
 
+def test_an_offset_does_not_change_the_confidence() -> None:
+    rng = np.random.default_rng(8)
+    x, valid = rng.standard_normal((600, 2)), rng.random((600, 2)) < 0.8
+    plain, lifted = (EndpointHilbert(2, [8.0], [12.0], _RATE, 1.0) for _ in range(2))
+    _, of_plain = plain.process_with_confidence(x, valid)
+    _, of_lifted = lifted.process_with_confidence(x + 1e6, valid)
+    assert_allclose(of_lifted, of_plain, atol=1e-6)
+
+
 def _wandering(seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """120 s at 0.85 Hz whose frequency wanders by 5 %, in pink noise; and the phase that is in it.
 

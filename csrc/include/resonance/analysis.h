@@ -72,7 +72,7 @@ rs_hilbert *rs_hilbert_new(size_t channels, size_t bands, size_t window, double 
 void rs_hilbert_free(rs_hilbert *hilbert);
 
 /* As for the resonators: x, valid [frames, channels]; phasors complex, confidence or NULL, [frames, channels,
- * bands]. Where nothing is missing, a confidence costs some fifteen times as much as a phasor. */
+ * bands]. Where nothing is missing, a confidence costs some three times as much as a phasor. */
 void rs_hilbert_process(rs_hilbert *hilbert, size_t frames, const double *x, const uint8_t *valid,
                         double *phasors, double *confidence);
 

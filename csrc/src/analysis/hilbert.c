@@ -32,7 +32,7 @@ RS_FUSED
 static const double PI = 3.14159265358979323846;
 static const double LEAST_HEARD = 0.25;   /* of the window's weight, for a phasor to be given */
 static const double LEAST_VOLUME = 1e-3;  /* determinant, 1 where nothing is missing, below which nothing is solved */
-enum { TOGETHER = 16, LANES = 32 };       /* frames that share a pass; parts of one frame's sum */
+enum { TOGETHER = 16, LANES = 32, PARTS = 16 }; /* frames that share a pass; parts of one frame's sum, or sums */
 
 typedef struct {
     double *re, *im;     /* [window], oldest first: the calibrated h */
@@ -220,28 +220,56 @@ static void project_the_heard(const band *one, size_t window, const double *x, c
     *im = part[1];
 }
 
-/* 1 - what the tone leaves of the variance, times what was there. */
-static double confidence_of(const band *one, size_t window, const double *x, const double *heard, double re,
-                            double im)
+/* Of the signal and of what the tone leaves of it, both less the newest sample that came, which keeps squares small. */
+typedef struct {
+    double there, sum, square, left, left_square;
+} window_sums;
+
+RS_INLINE void weigh(const band *one, size_t i, double weight, double d, double re, double im, window_sums *to)
 {
-    double there = 0.0, mean = 0.0, mean_left = 0.0, all = 0.0, left = 0.0;
-    for (size_t i = 0; i < window; i++) {
-        const double weight = heard[i] * one->weight[i];
-        there += weight;
-        mean += weight * x[i];
-        mean_left += weight * (x[i] - re * one->cosine[i] - im * one->sine[i]);
+    const double e = d - re * one->cosine[i] - im * one->sine[i];
+    to->there += weight;
+    to->sum += weight * d;
+    to->square += weight * d * d;
+    to->left += weight * e;
+    to->left_square += weight * e * e;
+}
+
+/* 1 - what the tone leaves of the variance, times what was there. */
+RS_CLONES
+static double hilbert_confidence(const band *one, size_t window, const double *x, const double *heard, double re,
+                                 double im)
+{
+    double there[PARTS] = {0}, sum[PARTS] = {0}, square[PARTS] = {0}, left[PARTS] = {0}, left_square[PARTS] = {0};
+    window_sums all = {0};
+    size_t last = window - 1, i = 0;
+    while (last > 0 && heard[last] == 0.0)
+        last--;
+    const double newest = x[last];
+    for (; i + PARTS <= window; i += PARTS)
+        for (size_t f = 0; f < PARTS; f++) {
+            window_sums part = {there[f], sum[f], square[f], left[f], left_square[f]};
+            weigh(one, i + f, heard[i + f] * one->weight[i + f], x[i + f] - newest, re, im, &part);
+            there[f] = part.there;
+            sum[f] = part.sum;
+            square[f] = part.square;
+            left[f] = part.left;
+            left_square[f] = part.left_square;
+        }
+    for (; i < window; i++)
+        weigh(one, i, heard[i] * one->weight[i], x[i] - newest, re, im, &all);
+    for (size_t f = 0; f < PARTS; f++) {
+        all.there += there[f];
+        all.sum += sum[f];
+        all.square += square[f];
+        all.left += left[f];
+        all.left_square += left_square[f];
     }
-    if (!(there >= LEAST_HEARD) || (re == 0.0 && im == 0.0))
+    if (!(all.there >= LEAST_HEARD) || (re == 0.0 && im == 0.0))
         return 0.0;
-    mean /= there;
-    mean_left /= there;
-    for (size_t i = 0; i < window; i++) {
-        const double weight = heard[i] * one->weight[i];
-        const double d = x[i] - mean, e = x[i] - re * one->cosine[i] - im * one->sine[i] - mean_left;
-        all += weight * d * d;
-        left += weight * e * e;
-    }
-    return left < all ? fmin(there, 1.0) * (1.0 - left / all) : 0.0;
+    const double variance = all.square - all.sum * all.sum / all.there;
+    const double unexplained = fmax(all.left_square - all.left * all.left / all.there, 0.0);
+    return unexplained < variance ? fmin(all.there, 1.0) * (1.0 - unexplained / variance) : 0.0;
 }
 
 /* frames that are in the past already: phasors of the channel. */
@@ -283,7 +311,6 @@ static void mend_block(rs_hilbert *hilbert, size_t channel, size_t frames, doubl
 }
 
 /* After the phasors, how much of each window they explain. */
-RS_CLONES
 static void judge_block(const rs_hilbert *hilbert, size_t channel, size_t frames, const double *phasors,
                         double *confidence)
 {
@@ -292,7 +319,7 @@ static void judge_block(const rs_hilbert *hilbert, size_t channel, size_t frames
     for (size_t n = 0; n < frames; n++)
         for (size_t b = 0; b < bands; b++) {
             const size_t at = n * apart + channel * bands + b;
-            confidence[at] = confidence_of(&hilbert->at[b], hilbert->window, hilbert->past + first + n,
+            confidence[at] = hilbert_confidence(&hilbert->at[b], hilbert->window, hilbert->past + first + n,
                                            hilbert->heard + first + n, phasors[2 * at], phasors[2 * at + 1]);
         }
 }
@@ -348,7 +375,7 @@ void rs_hilbert_state(const rs_hilbert *hilbert, double *phasor, double *confide
                 project_the_heard(&hilbert->at[b], window, x, heard, re, im);
             else
                 project(&hilbert->at[b], window, x, re, im);
-            confidence[c * bands + b] = confidence_of(&hilbert->at[b], window, x, heard, *re, *im);
+            confidence[c * bands + b] = hilbert_confidence(&hilbert->at[b], window, x, heard, *re, *im);
         }
     }
 }
