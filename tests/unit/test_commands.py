@@ -56,6 +56,7 @@ def test_how_many_at_a_time_is_a_number_from_1_to_64(
         ("net", "short", "8 to 63"),
         ("net", "long enough é", "ASCII"),
         ("net", "long\tenough", "ASCII"),
+        ("net", "", "nobody answered"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused_before_a_board_is_touched(
@@ -67,12 +68,31 @@ def test_a_network_that_cannot_be_is_refused_before_a_board_is_touched(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     fleet = FleetFolder.create(tmp_path / "fleet", "ours")
-    monkeypatch.setattr("getpass.getpass", lambda _question: password)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(password + "\n"))
     who = ["--name", "a", "--serial", "1", "--hardware", "A", "--fleet", str(fleet.path)]
     with pytest.raises(SystemExit) as ended:
         main(["provision", "/dev/none", *who, "--wifi", ssid])
     assert ended.value.code == 1
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_a_port_that_is_not_there_is_listed_as_absent_and_fails(
+    how: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["list", "/dev/none", *how])
+    assert ended.value.code == 1
+    assert "absent" in capsys.readouterr().out
+
+
+def test_a_label_of_a_uid_that_nobody_knows_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["label", "00ff11ee", "--out", str(tmp_path / "a.pdf"), "--fleet", str(tmp_path / "fleet")])
+    assert ended.value.code == 1
+    assert "has no pod of this uid" in capsys.readouterr().err
 
 
 def test_a_log_on_a_full_disk_holds_up_no_board_and_is_told_afterwards() -> None:

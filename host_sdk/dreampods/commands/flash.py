@@ -129,7 +129,11 @@ def _add_provision(commands: Commands) -> None:
     provision.add_argument(
         "--rig", default=platform.node(), help="where (default: this computer's name)"
     )
-    provision.add_argument("--wifi", metavar="SSID", help="its network; the password is asked for")
+    provision.add_argument(
+        "--wifi",
+        metavar="SSID",
+        help="its network; the password is asked for, or is a line of the input",
+    )
     provision.add_argument(
         "--again",
         action="store_true",
@@ -146,32 +150,44 @@ def _at_once(text: str) -> int:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from dreampods.flashing.drives import find_drives
-    from dreampods.flashing.finding import distinct, find_ports, named_port, other_ports
+    from dreampods.flashing.finding import distinct, find_ports, named_port
     from dreampods.flashing.jobs import look_at_all
 
     ports = distinct(map(named_port, options.ports)) if options.ports else find_ports()
     rows = [_row(seen) for seen in look_at_all(ports)]
-    if not options.ports:
-        rows += [
-            {
-                "port": str(drive.folder),
-                "USB path": drive.location,
-                "board": drive.chip,
-                "state": "bootloader",
-                "note": f"`dreampods flash --micropython FILE.uf2 {drive.folder}`",
-            }
-            for drive in find_drives()
-        ]
-        rows += [
-            {
-                "port": port.path,
-                "USB path": port.location,
-                "state": "other",
-                "note": "not known to run MicroPython; not asked. Name it if it is a pod",
-            }
-            for port in other_ports()
-        ]
+    _show(options, rows + ([] if options.ports else _beside()))
+    if options.ports and any(row["state"] == "absent" for row in rows):
+        raise SystemExit(1)  # the table has said which
+
+
+def _beside() -> list[dict[str, Any]]:
+    """What is plugged in and no pod, or not yet."""
+    from dreampods.flashing.drives import find_drives
+    from dreampods.flashing.finding import other_ports
+
+    drives = [
+        {
+            "port": str(drive.folder),
+            "USB path": drive.location,
+            "board": drive.chip,
+            "state": "bootloader",
+            "note": f"`dreampods flash --micropython FILE.uf2 {drive.folder}`",
+        }
+        for drive in find_drives()
+    ]
+    others = [
+        {
+            "port": port.path,
+            "USB path": port.location,
+            "state": "other",
+            "note": "not known to run MicroPython; not asked. Name it if it is a pod",
+        }
+        for port in other_ports()
+    ]
+    return drives + others
+
+
+def _show(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     if options.json:
         print(json.dumps(rows, indent=2))
         return
@@ -345,9 +361,14 @@ def _wifi(ssid: str) -> tuple[str, str]:
             f"--wifi {ssid!r}: a network's name has 1 to {_LONGEST_SSID} bytes of letters and digits"
         )
     try:
-        password = getpass.getpass(f"password of the network {ssid}: ")
+        if sys.stdin.isatty():
+            password = getpass.getpass(f"password of the network {ssid}: ")
+        else:  # a script hands it in
+            password = sys.stdin.readline().rstrip("\n")
     except EOFError:
-        raise FlashError("the network's password is asked for; nobody answered") from None
+        password = ""
+    if not password:
+        raise FlashError("the network's password is asked for; nobody answered")
     if not _LEAST_PASSWORD <= len(password) <= _MOST_PASSWORD:
         raise FlashError(
             f"a WPA2 password has {_LEAST_PASSWORD} to {_MOST_PASSWORD} characters, not {len(password)}"
@@ -372,7 +393,13 @@ def _label(options: argparse.Namespace) -> None:
             }
             for pod in load_fleet(options).pods()
         }
-    record = records.get(options.pod.lower()) or identity_of(options.pod, records)
+    record = records.get(options.pod.lower())
+    if record is None and options.pod.isalnum():  # no path of a port, nor a place of one
+        raise FlashError(
+            f"{options.pod}: {options.fleet} has no pod of this uid; `dreampods fleet list` shows those it"
+            " has, or name the port that the pod is plugged into"
+        )
+    record = record or identity_of(options.pod, records)
     write_label(record, options.out)
     print(f"{options.out}  {record.get('name', '')}")
 
