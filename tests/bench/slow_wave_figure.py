@@ -87,7 +87,7 @@ def resonator(recording: Recording, least_uv: float) -> Cues:
 
 
 def echt(recording: Recording, least_uv: float) -> Cues:
-    transform = EndpointHilbert(1, [LOW_HZ], [HIGH_HZ], recording.rate_hz, WINDOW_S)
+    transform = EndpointHilbert(1, [LOW_HZ], [HIGH_HZ], recording.rate_hz, window_s=WINDOW_S)
     phasor = transform.process(recording.x[:, None], recording.valid[:, None])[:, 0, 0]
     return _crest_cues(phasor, recording.rate_hz, least_uv)
 

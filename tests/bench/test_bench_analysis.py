@@ -80,7 +80,7 @@ def _calibrated(raw: np.ndarray, centre_hz: float) -> np.ndarray:
 
 @pytest.mark.parametrize("channels", [1, 16, 128])
 def test_endpoint_ours(race, channels):
-    transform = EndpointHilbert(channels, [LOW_HZ], [HIGH_HZ], RATE_HZ, WINDOW / RATE_HZ)
+    transform = EndpointHilbert(channels, [LOW_HZ], [HIGH_HZ], RATE_HZ, window_s=WINDOW / RATE_HZ)
     x = _signal(channels, WINDOW + 249)
     z = transform.process(x)[WINDOW - 1 :, :, 0]
     windows = np.lib.stride_tricks.sliding_window_view(x, WINDOW, 0)[::50]
@@ -115,7 +115,7 @@ def test_endpoint_scipy(race, channels):
 
 @pytest.mark.parametrize("channels", [1, 64])
 def test_endpoint_live_ours(race, channels):
-    transform = EndpointHilbert(channels, [LOW_HZ], [HIGH_HZ], RATE_HZ, WINDOW / RATE_HZ)
+    transform = EndpointHilbert(channels, [LOW_HZ], [HIGH_HZ], RATE_HZ, window_s=WINDOW / RATE_HZ)
     transform.process(_signal(channels, WINDOW))
     x = _signal(channels, 1)
     race(ENDPOINT_LIVE, "ours", lambda: transform.process(x), n=channels, unit="µs")
@@ -130,7 +130,7 @@ def test_endpoint_live_numpy(race, channels):
 @pytest.mark.parametrize("channels", [64, 512])
 def test_power_ours(race, channels):
     z = ResonatorBank(channels, FREQ_HZ, FREQ_HZ / 5, RATE_HZ).process(_signal(channels))
-    power = BandPower(channels, len(FREQ_HZ), RATE_HZ, 1.0)
+    power = BandPower(channels, len(FREQ_HZ), RATE_HZ, memory_s=1.0)
     race(POWER, "ours", lambda: power.push(z), n=channels)
 
 

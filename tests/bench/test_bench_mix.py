@@ -37,7 +37,7 @@ class Desk32:
         self.gains = (0.8, 0.5, 0.25 / np.sqrt(n))
         self._arguments = [np.full(n, gain, np.float32) for gain in (*self.gains, CEILING)]
         self._floor = np.full(n, FLOOR_DB)
-        self.mixer = Mixer(n, FRAMES, RATE_HZ, order=1)
+        self.mixer = Mixer(n, FRAMES, rate_hz=RATE_HZ, order=1)
         self.mixer.place(self.azimuth)
         self.feeds = [Resampler(RATE_HZ, RATE_HZ, 2, HISTORY, seed=k) for k in range(n)]
         self.step = 1 + 2e-5 * dice.standard_normal(n)
@@ -158,7 +158,7 @@ def test_everything_on_threads(race, threads):
 def _stereo(n):
     dice = np.random.default_rng(1)
     own = (0.05 * dice.standard_normal((n, RATE_HZ, 2))).astype(np.float32)
-    mixer = Mixer(n, FRAMES, RATE_HZ)
+    mixer = Mixer(n, FRAMES, rate_hz=RATE_HZ)
     gains = [np.full(n, gain, np.float32) for gain in (*GAINS, CEILING)]
     silence = np.zeros((FRAMES, 2), np.float32)
     blocks = [np.ascontiguousarray(block) for block in np.split(own, RATE_HZ // FRAMES, axis=1)]
@@ -218,7 +218,7 @@ LONG = (0.4 * np.random.default_rng(3).standard_normal((320000, 2))).astype(np.f
 
 def test_limiter_ours(race):
     """The whole mixer for one pod: there is no limiter by itself."""
-    mixer = Mixer(1, FRAMES, RATE_HZ)
+    mixer = Mixer(1, FRAMES, rate_hz=RATE_HZ)
     blocks = [np.ascontiguousarray(block[None]) for block in np.split(LONG, len(LONG) // FRAMES)]
     silence, gains = np.zeros((FRAMES, 2), np.float32), [[1.0], [0.0], [0.0], [0.5]]
 

@@ -136,7 +136,7 @@ class _NumpyNoise:
 @pytest.mark.parametrize("n", VOICES)
 def test_noise_ours(race, n):
     corner_hz = np.full(n, 2000.0)
-    bank = NoiseBank(n, RATE_HZ, "pink", 60, 8000, ripple_db=2)
+    bank = NoiseBank(n, low_hz=60, high_hz=8000, ripple_db=2)
     plain = _NumpyNoise(n)
     loud = [
         np.mean([np.square(make()).mean() for _ in range(500)])

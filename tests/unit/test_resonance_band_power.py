@@ -11,7 +11,7 @@ _RATE = 250.0
 
 
 def test_a_sine_has_its_mean_square_from_the_first_second_on() -> None:
-    bank, power = ResonatorBank(1, [10.0], [2.0], _RATE), BandPower(1, 1, _RATE, 5.0)
+    bank, power = ResonatorBank(1, [10.0], [2.0], _RATE), BandPower(1, 1, _RATE, memory_s=5.0)
     wave = 40 + 6 * np.cos(2 * np.pi * 10 * np.arange(1000) / _RATE)[:, None]
     bank.process(wave[:500])
     power.push(bank.process(wave[500:]))
@@ -21,7 +21,7 @@ def test_a_sine_has_its_mean_square_from_the_first_second_on() -> None:
 
 def test_white_noise_has_its_density_times_the_noise_bandwidth() -> None:
     rng = np.random.default_rng(1)
-    bank, power = ResonatorBank(8, [20.0], [1.0], _RATE), BandPower(8, 1, _RATE, 60.0)
+    bank, power = ResonatorBank(8, [20.0], [1.0], _RATE), BandPower(8, 1, _RATE, memory_s=60.0)
     for _ in range(60):
         power.push(bank.process(rng.standard_normal((1250, 8))))
     density = 1 / (_RATE / 2)
@@ -33,7 +33,7 @@ def test_is_the_recursion_of_its_definition() -> None:
     z = rng.standard_normal((300, 2, 3)) + 1j * rng.standard_normal((300, 2, 3))
     w = rng.random((300, 2, 3))
     w[rng.random(w.shape) < 0.2] = 0
-    power = BandPower(2, 3, _RATE, 0.5)
+    power = BandPower(2, 3, _RATE, memory_s=0.5)
     power.push(z[:100], w[:100])
     power.push(z[100:], w[100:])
     r = np.exp(-1 / (_RATE * 0.5))
@@ -44,7 +44,7 @@ def test_is_the_recursion_of_its_definition() -> None:
 
 
 def test_a_gap_ages_what_is_known_and_does_not_make_it_smaller() -> None:
-    power = BandPower(1, 1, _RATE, 1.0)
+    power = BandPower(1, 1, _RATE, memory_s=1.0)
     assert np.isnan(power.power).all()
     power.push(np.full((500, 1, 1), 2.0 + 0j))
     heard = power.evidence[0, 0]
@@ -58,18 +58,19 @@ def test_a_gap_ages_what_is_known_and_does_not_make_it_smaller() -> None:
 
 def test_what_cannot_be_is_refused_and_changes_nothing() -> None:
     with pytest.raises(ValueError, match="memory_s"):
-        BandPower(1, 1, _RATE, 0.0)
+        BandPower(1, 1, _RATE, memory_s=0.0)
     with pytest.raises(ValueError, match="channels"):
-        BandPower(0, 1, _RATE, 1.0)
-    power = BandPower(1, 2, _RATE, 1.0)
+        BandPower(0, 1, _RATE, memory_s=1.0)
+    power = BandPower(1, 2, _RATE, memory_s=1.0)
     power.push(np.ones((5, 1, 2), complex))
     before = power.power
     for z, weight, why in (
-        (np.ones((5, 1, 3)), None, "shape"),
-        (np.ones((0, 1, 2)), None, "holds nothing"),
-        (np.full((5, 1, 2), np.nan), None, "NaN"),
-        (np.ones((5, 1, 2)), np.full((5, 1, 2), -1.0), "below 0"),
-        (np.ones((5, 1, 2)), np.ones((5, 1, 1)), "shape"),
+        (np.ones((5, 1, 3), complex), None, "shape"),
+        (np.ones((0, 1, 2), complex), None, "holds nothing"),
+        (np.full((5, 1, 2), np.nan + 0j), None, "NaN"),
+        (np.ones((5, 1, 2), complex), np.full((5, 1, 2), -1.0), "below 0"),
+        (np.ones((5, 1, 2), complex), np.ones((5, 1, 1)), "shape"),
+        (np.ones((5, 1, 2)), None, "phasors, which are complex"),
     ):
         with pytest.raises(ValueError, match=why):
             power.push(z, weight)

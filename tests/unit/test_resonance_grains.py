@@ -25,7 +25,7 @@ def _sine(hz: float, seconds: float = 2.0) -> Floats:
 
 
 def _cloud(*recordings: Floats, seed: int = 1) -> GrainCloud:
-    cloud = GrainCloud(len(recordings), 10.0, RATE_HZ, seed)
+    cloud = GrainCloud(len(recordings), 10.0, seed=seed)
     for voice, recording in enumerate(recordings):
         cloud.load(voice, recording)
     return cloud
@@ -134,14 +134,14 @@ def test_real_voices_keep_their_colour_and_lose_their_words() -> None:
 
 def test_unusable_input_is_refused() -> None:
     for arguments, why in (
-        ((0, 1.0), "at least 1"),
-        ((1, 0.0), "above 0"),
-        ((1, 1e9), "no length"),
-        ((1, 1.0, 10.0), "between 1000 and"),
-        ((1, 1.0, RATE_HZ, -1), "seed"),
+        ({"voices": 0}, "at least 1"),
+        ({"most_s": 0.0}, "above 0"),
+        ({"most_s": 1e9}, "no length"),
+        ({"rate_hz": 10.0}, "between 1000 and"),
+        ({"seed": -1}, "seed"),
     ):
         with pytest.raises(ValueError, match=why):
-            GrainCloud(*arguments)
+            GrainCloud(**{"voices": 1, "most_s": 1.0, **arguments})
     cloud = GrainCloud(2, 1.0)
     for voice, recording, why in (
         (2, [1.0], "voice must be at most 1"),
@@ -235,13 +235,13 @@ def test_a_silent_room_is_exactly_silent() -> None:
 
 def test_a_room_refuses_what_it_cannot_be() -> None:
     for arguments, why in (
-        ((0, 1.0), "at least 1"),
-        ((1, 0.0), "decay_s must lie between 0.001"),
-        ((1, 1.0, -1.0), "level must lie between 0"),
-        ((1, 1.0, 1.0, 1000), "4000"),
+        ({"voices": 0}, "at least 1"),
+        ({"decay_s": 0.0}, "decay_s must lie between 0.001"),
+        ({"level": -1.0}, "level must lie between 0"),
+        ({"rate_hz": 1000}, "4000"),
     ):
         with pytest.raises(ValueError, match=why):
-            Reverb(*arguments)
+            Reverb(**{"voices": 1, "decay_s": 1.0, **arguments})
     room = Reverb(1, 1.0)
     for dry, why in ((np.zeros((2, 9, 2)), "shape"), (np.full((1, 9, 2), np.nan), "NaN")):
         with pytest.raises(ValueError, match=why):

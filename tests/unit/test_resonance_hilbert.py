@@ -52,7 +52,7 @@ def _calibrated(
 )
 def test_equals_the_published_transforms(n: int, rate: float, low: float, high: float) -> None:
     x = 5 + np.random.default_rng(2).standard_normal(n + 57)
-    hilbert = EndpointHilbert(1, [low], [high], rate, n / rate)
+    hilbert = EndpointHilbert(1, [low], [high], rate, window_s=n / rate)
     z = hilbert.process(x[:, None])[n - 1 :, 0, 0]
     expected = _calibrated(x, n, low, high, rate, float(hilbert.centre_hz[0]))
     assert_allclose(z, expected, rtol=1e-9, atol=1e-11)
@@ -60,7 +60,7 @@ def test_equals_the_published_transforms(n: int, rate: float, low: float, high: 
 
 @pytest.mark.parametrize("offset", [0.0, -400.0])
 def test_a_cosine_at_the_centre_is_exact(offset: float) -> None:
-    hilbert = EndpointHilbert(2, [8.0, 0.6], [12.0, 1.2], _RATE, 3.0)
+    hilbert = EndpointHilbert(2, [8.0, 0.6], [12.0, 1.2], _RATE, window_s=3.0)
     t = np.arange(2000) / _RATE
     expected = 3 * np.exp(1j * (2 * np.pi * hilbert.centre_hz * t[:, None] + 0.4))
     z = hilbert.process(offset + expected.real)
@@ -73,7 +73,7 @@ def test_a_cosine_at_the_centre_is_exact(offset: float) -> None:
 
 def test_what_is_missing_is_left_out_and_a_cosine_stays_exact() -> None:
     rng = np.random.default_rng(3)
-    hilbert = EndpointHilbert(1, [8.0], [12.0], _RATE, 1.0)
+    hilbert = EndpointHilbert(1, [8.0], [12.0], _RATE, window_s=1.0)
     t = np.arange(3000) / _RATE
     expected = 3 * np.exp(1j * (2 * np.pi * hilbert.centre_hz[0] * t + 0.4))
     valid = rng.random(t.size) < 0.6
@@ -87,7 +87,7 @@ def test_what_is_missing_is_left_out_and_a_cosine_stays_exact() -> None:
 
 
 def test_a_gap_lowers_confidence_until_nothing_is_claimed() -> None:
-    hilbert = EndpointHilbert(1, [8.0], [12.0], _RATE, 1.0)
+    hilbert = EndpointHilbert(1, [8.0], [12.0], _RATE, window_s=1.0)
     assert hilbert.confidence[0, 0] == 0
     assert hilbert.amplitude[0, 0] == 0
     wave = np.cos(2 * np.pi * hilbert.centre_hz[0] * np.arange(500) / _RATE)[:, None]
@@ -106,7 +106,7 @@ def test_confidence_tells_a_rhythm_from_noise() -> None:
     rng = np.random.default_rng(3)
     t = np.arange(100 * 250) / _RATE
     noise = rng.standard_normal(t.size)
-    hilbert = EndpointHilbert(3, [9.0], [11.2], _RATE, 2.0)
+    hilbert = EndpointHilbert(3, [9.0], [11.2], _RATE, window_s=2.0)
     rhythm = np.sqrt(2) * np.cos(2 * np.pi * hilbert.centre_hz[0] * t)  # as much power as the noise
     confidences = []
     for part in np.split(np.stack([rhythm, rhythm + noise, noise], 1), 100):
@@ -121,7 +121,7 @@ def test_confidence_tells_a_rhythm_from_noise() -> None:
 def test_an_offset_does_not_change_the_confidence() -> None:
     rng = np.random.default_rng(8)
     x, valid = rng.standard_normal((600, 2)), rng.random((600, 2)) < 0.8
-    plain, lifted = (EndpointHilbert(2, [8.0], [12.0], _RATE, 1.0) for _ in range(2))
+    plain, lifted = (EndpointHilbert(2, [8.0], [12.0], _RATE, window_s=1.0) for _ in range(2))
     _, of_plain = plain.process_with_confidence(x, valid)
     _, of_lifted = lifted.process_with_confidence(x + 1e6, valid)
     assert_allclose(of_lifted, of_plain, atol=1e-6)
@@ -153,7 +153,7 @@ def test_at_6_db_a_wandering_slow_wave_is_met_within_3_and_26_degrees() -> None:
     errors, naive = [], []
     for seed in range(8):
         x, phase = _wandering(seed)
-        z = EndpointHilbert(1, [0.6], [1.2], _RATE, 4.0).process(x[:, None])[1000:, 0, 0]
+        z = EndpointHilbert(1, [0.6], [1.2], _RATE, window_s=4.0).process(x[:, None])[1000:, 0, 0]
         errors.append(np.exp(1j * (np.angle(z) - phase[1000:])))
         windows = np.lib.stride_tricks.sliding_window_view(x, 1000)[1::50]
         windows = windows - windows.mean(1, keepdims=True)
@@ -180,7 +180,7 @@ def test_pieces_give_what_the_whole_gives(cuts: list[int], seed: int) -> None:
     valid[rng.integers(0, 400, 5), 1] = False
 
     def make() -> EndpointHilbert:
-        return EndpointHilbert(2, [5.0, 8.0], [7.0, 13.0], 100.0, 0.5)
+        return EndpointHilbert(2, [5.0, 8.0], [7.0, 13.0], 100.0, window_s=0.5)
 
     whole = make().process(x, valid)
     hilbert = make()
@@ -208,11 +208,11 @@ def test_impossible_bands_are_refused(
     low: list[float], high: list[float], window_s: float, why: str
 ) -> None:
     with pytest.raises(ValueError, match=why):
-        EndpointHilbert(1, low, high, _RATE, window_s)
+        EndpointHilbert(1, low, high, _RATE, window_s=window_s)
 
 
 def test_unusable_signals_are_refused_and_change_nothing() -> None:
-    hilbert = EndpointHilbert(2, [8.0], [12.0], _RATE, 0.5)
+    hilbert = EndpointHilbert(2, [8.0], [12.0], _RATE, window_s=0.5)
     hilbert.process(np.random.default_rng(1).standard_normal((200, 2)))
     before = hilbert.amplitude
     for x, why in (

@@ -65,7 +65,7 @@ def _gain_db(meter: Meter, hz: list[float], rate: int) -> NDArray[np.float64]:
 def test_a_weighting_keeps_to_its_table(rate: int) -> None:
     nominal, weight, most, least = np.array(_TABLE).T
     hz = [_exact(f) for f in nominal]
-    off = _gain_db(Meter(len(hz), rate, "A"), hz, rate) - weight
+    off = _gain_db(Meter(len(hz), rate_hz=rate), hz, rate) - weight
     assert (off < most).all()
     assert (off > least).all()
     if rate == 32000:
@@ -91,7 +91,7 @@ def test_k_weighting_at_48_khz_is_that_of_the_recommendation() -> None:
     high_pass = [1.0, -2.0, 1.0], [1, -1.99004745483398, 0.99007225036621]
     x = np.random.default_rng(0).standard_normal((3, 9600, 2)).astype(np.float32)
     expected = lfilter(*high_pass, lfilter(*shelf, x.astype(float), axis=1), axis=1)
-    meter = Meter(3, 48000, "K")
+    meter = Meter(3, rate_hz=48000, weighting="K")
     energy = meter.energy(x[:, :5000]) + meter.energy(x[:, 5000:])
     assert_allclose(energy, np.sum(expected**2, (1, 2)), rtol=1e-7)
 
@@ -179,14 +179,14 @@ def test_unusable_input_is_refused_and_changes_nothing() -> None:
             meter.energy(x)
     assert np.array_equal(meter.energy(sound), twin.energy(sound))
     for arguments, why in (
-        ((0,), "at least 1"),
-        ((1, 100), "between 8000 and 1e"),
-        ((1, 2e6), "between 8000 and 1e"),
-        ((1, np.nan), "finite"),
-        ((1, 32000, "C"), '"A" or "K"'),
+        ({"sounds": 0}, "at least 1"),
+        ({"rate_hz": 100}, "between 8000 and 1e"),
+        ({"rate_hz": 2e6}, "between 8000 and 1e"),
+        ({"rate_hz": np.nan}, "finite"),
+        ({"weighting": "C"}, '"A" or "K"'),
     ):
         with pytest.raises(ValueError, match=why):
-            Meter(*arguments)
+            Meter(**{"sounds": 1, **arguments})
     with pytest.raises(ValueError, match="whole number of blocks"):
         Loudness(1, 700)
     with pytest.raises(ValueError, match="640 frames"):

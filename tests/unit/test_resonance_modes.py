@@ -56,7 +56,7 @@ def _some_strikes(voices: int, frames: int, count: int) -> list[tuple[int, int, 
 def test_strikes_ring_from_their_very_frame() -> None:
     edges = [(0, frame, np.ones((4, 2))) for frame in (0, 1, 63, 64, 65, 128, 4999)]
     for strikes in (edges, _some_strikes(3, 5000, 20), [(2, 77, np.ones((4, 2)))] * 3):
-        bank = ModeBank(3, FREQ_HZ, DECAY_S, RATE_HZ)
+        bank = ModeBank(3, FREQ_HZ, DECAY_S, rate_hz=RATE_HZ)
         expected = _expected(5000, 3, strikes)
         assert_allclose(_play(bank, 5000, strikes), expected, atol=1e-5 * np.abs(expected).max())
 
@@ -68,7 +68,7 @@ def test_blocks_may_be_cut_anywhere(blocks: list[int]) -> None:
     strikes = _some_strikes(2, frames, 6)
     drive = np.random.default_rng(2).normal(size=(2, frames))
     gain = np.full((4, 2), 0.1)
-    whole, cut = (ModeBank(2, FREQ_HZ, DECAY_S, RATE_HZ, gain) for _ in range(2))
+    whole, cut = (ModeBank(2, FREQ_HZ, DECAY_S, drive_gain=gain) for _ in range(2))
     parts, at = [], 0
     for block in blocks:
         here = sorted((s for s in strikes if at <= s[1] < at + block), key=lambda s: s[1])
@@ -95,7 +95,7 @@ def test_a_drive_is_many_small_strikes() -> None:
     drive = dice.normal(size=(2, 3000))
     drive[1, 1000:2000] = 0.0
     gain = dice.normal(size=(4, 2))
-    sound = ModeBank(2, FREQ_HZ, DECAY_S, RATE_HZ, gain).process(3000, drive=drive)
+    sound = ModeBank(2, FREQ_HZ, DECAY_S, drive_gain=gain).process(3000, drive=drive)
     for voice in range(2):
         for ear in range(2):
             response = gain[:, ear] @ _ring(3000)
@@ -106,7 +106,7 @@ def test_a_drive_is_many_small_strikes() -> None:
 
 def test_it_keeps_pitch_and_phase_for_minutes() -> None:
     freq = np.array([440.1])
-    bank = ModeBank(1, freq, [1e7], RATE_HZ)
+    bank = ModeBank(1, freq, [1e7], rate_hz=RATE_HZ)
     bank.process(1, [0], [0], np.ones((1, 1, 2)))
     frames = 61 * 7919
     for _ in range(20):
@@ -117,7 +117,7 @@ def test_it_keeps_pitch_and_phase_for_minutes() -> None:
 
 
 def test_silence_is_zero_before_and_becomes_zero_after() -> None:
-    bank = ModeBank(2, FREQ_HZ, np.full(4, 0.1), RATE_HZ, np.ones((4, 2)))
+    bank = ModeBank(2, FREQ_HZ, np.full(4, 0.1), drive_gain=np.ones((4, 2)))
     assert not bank.process(1000, drive=np.zeros((2, 1000))).any()
     bank.process(64, [0], [0], np.ones((1, 4, 2)))
     late = bank.process(RATE_HZ)

@@ -38,7 +38,7 @@ def _thirds(freq_hz: Floats, power: Floats, low: float, high: float) -> tuple[Fl
 
 @pytest.mark.parametrize(("rate_hz", "high_hz"), [(32000, 12000), (48000, 12000), (16000, 6000)])
 def test_pink_falls_by_three_decibels_an_octave(rate_hz: int, high_hz: float) -> None:
-    bank = NoiseBank(8, rate_hz, seed=1)
+    bank = NoiseBank(8, rate_hz=rate_hz, seed=1)
     corner = np.full(8, OPEN_HZ)
     sound = np.concatenate([bank.process(rate_hz, corner) for _ in range(60)], axis=1)
     _, flat_db = _thirds(*_spectrum(sound, rate_hz), 20, high_hz)
@@ -47,7 +47,7 @@ def test_pink_falls_by_three_decibels_an_octave(rate_hz: int, high_hz: float) ->
 
 
 def test_brown_falls_by_six_and_edges_cut_as_they_say() -> None:
-    sound = _long(NoiseBank(8, RATE_HZ, "brown", 80, 4000, seed=2), 60, 8)
+    sound = _long(NoiseBank(8, colour="brown", low_hz=80, high_hz=4000, seed=2), 60, 8)
     freq_hz, power = _spectrum(sound)
     ideal = power * freq_hz**2
 
@@ -65,7 +65,7 @@ def test_brown_falls_by_six_and_edges_cut_as_they_say() -> None:
 @pytest.mark.parametrize("colour", ["pink", "brown"])
 @pytest.mark.parametrize("ripple_db", [0.0, 3.0])
 def test_it_is_of_rms_one(colour: str, ripple_db: float) -> None:
-    sound = _long(NoiseBank(32, RATE_HZ, colour, 60, 8000, ripple_db, seed=3), 20, 32)
+    sound = _long(NoiseBank(32, colour=colour, low_hz=60, high_hz=8000, ripple_db=ripple_db, seed=3), 20, 32)
     assert np.sqrt(np.mean(sound**2)) == pytest.approx(1, abs=0.06)
 
 
@@ -113,7 +113,7 @@ def test_octaves_swell_by_themselves_and_slowly() -> None:
 @given(st.lists(st.integers(1, 900), min_size=1, max_size=12))
 def test_blocks_may_be_cut_anywhere(blocks: list[int]) -> None:
     def bank() -> NoiseBank:
-        return NoiseBank(9, RATE_HZ, "pink", 60, 5000, 3.0, seed=7)
+        return NoiseBank(9, low_hz=60, high_hz=5000, ripple_db=3.0, seed=7)
 
     corner = np.full(9, 1000.0)
     once = bank().process(sum(blocks), corner)
@@ -129,7 +129,7 @@ def test_a_seed_repeats_everything_and_another_does_not() -> None:
 
 
 def test_brightness_that_jumps_makes_no_click() -> None:
-    bank = NoiseBank(1, RATE_HZ, "brown", 60, 240, seed=8)
+    bank = NoiseBank(1, colour="brown", low_hz=60, high_hz=240, seed=8)
     corners = [80.0 if k // 10 % 2 else 12000.0 for k in range(200)]
     sound = np.concatenate([bank.process(640, [hz]) for hz in corners], axis=1)[0, :, 0]
     # Above what this noise holds there is only what a corner or a step would add.

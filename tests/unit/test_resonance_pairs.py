@@ -286,24 +286,25 @@ def test_a_heart_is_locked_to_a_breath_of_a_quarter_of_its_pace() -> None:
 def test_unusable_input_is_refused() -> None:
     pairs = Pairs(2, 1, 10)
     for u, weight, why in (
-        (np.ones((3, 2)), None, "shape"),
-        (np.ones((0, 2, 1)), None, "holds nothing"),
-        (np.full((1, 2, 1), np.nan), None, "NaN"),
-        (np.ones((1, 2, 1)), np.full((1, 2, 1), -1.0), "below 0"),
-        (np.ones((1, 2, 1)), np.full((1, 2, 1), np.inf), "infinity"),
-        (np.ones((1, 2, 1)), np.ones((2, 2, 1)), "shape"),
+        (np.ones((3, 2), complex), None, "shape"),
+        (np.ones((0, 2, 1), complex), None, "holds nothing"),
+        (np.full((1, 2, 1), np.nan + 0j), None, "NaN"),
+        (np.ones((1, 2, 1), complex), np.full((1, 2, 1), -1.0), "below 0"),
+        (np.ones((1, 2, 1), complex), np.full((1, 2, 1), np.inf), "infinity"),
+        (np.ones((1, 2, 1), complex), np.ones((2, 2, 1)), "shape"),
+        (np.ones((1, 2, 1)), None, "phasors, which are complex"),
     ):
         with pytest.raises(ValueError, match=why):
             pairs.push(u, weight)
     assert np.isnan(pairs.plv).all()
     full = Pairs(2, 1, 10, weighted=False)
     with pytest.raises(ValueError, match="without weights"):
-        full.push(np.ones((1, 2, 1)), np.ones((1, 2, 1)))
+        full.push(np.ones((1, 2, 1), complex), np.ones((1, 2, 1)))
     with pytest.raises(ValueError, match="no angle"):
-        full.push(np.zeros((1, 2, 1)))
+        full.push(np.zeros((1, 2, 1), complex))
     single = Pairs(2, 1, 10, precision="float32")
     with pytest.raises(ValueError, match="too large for complex64"):
-        single.push(np.full((1, 2, 1), 1e60))
+        single.push(np.full((1, 2, 1), 1e60 + 0j))
     for arguments, why in (
         ({"window": 0}, "at least 1"),
         ({"window": 1.5}, "whole number"),
@@ -317,7 +318,7 @@ def test_unusable_input_is_refused() -> None:
         with pytest.raises(ValueError, match=why):
             Pairs(2, 1, **arguments)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="shape"):
-        plv(np.ones(5))
+        plv(np.ones(5, complex))
     with pytest.raises(ValueError, match="shape"):
         pair_sums(np.ones((5, 2)), np.ones((5, 3)))
     with pytest.raises(ValueError, match="at least 1"):

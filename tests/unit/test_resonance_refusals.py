@@ -35,8 +35,8 @@ class _Liar(bytes):
         (lambda: R.PairSums(_SUMS.measures, np.zeros((4, 1, 200, 1))).plv, "numbers must have"),
         (lambda: R.PairSums(_SUMS.measures, _SUMS.numbers[:-1]).plv, "numbers must have"),
         (lambda: R.PairSums(_SUMS.measures, 3).plv, "numbers must have"),
-        (lambda: R.Mixer(1, 64, 1e22), "rate_hz must lie between"),
-        (lambda: R.Meter(1, 1e12), "rate_hz must lie between"),
+        (lambda: R.Mixer(1, 64, rate_hz=1e22), "rate_hz must lie between"),
+        (lambda: R.Meter(1, rate_hz=1e12), "rate_hz must lie between"),
         (lambda: R.Meter(2**70), "sounds must be at most"),
         (lambda: R.Loudness(1, 2**40), "not a whole number of blocks"),
         (lambda: R.Pairs(2**21, 1, 5), "more than the kernel takes"),
@@ -47,14 +47,14 @@ class _Liar(bytes):
         (lambda: R.phasors(np.array(["2020-01-01"], "M8[D]")), "phase must hold numbers"),
         (lambda: R.order_parameter(["0", "1"]), "phase must hold numbers"),
         (lambda: R.order_parameter(np.ma.array([0, 1.0], mask=[0, 1])), "all of them there"),
-        (lambda: R.NoiseBank(1, 32000, "pink", 15999), "below 0.45 of rate_hz"),
-        (lambda: R.NoiseBank(1, 32000, "pink", 0, 0.01), "high_hz must be 0 or at least 5"),
+        (lambda: R.NoiseBank(1, low_hz=15999), "below 0.45 of rate_hz"),
+        (lambda: R.NoiseBank(1, high_hz=0.01), "high_hz must be 0 or at least 5"),
         (lambda: R.ResonatorBank(1, [1.0], [0.3], 50).process([[1e200]]), "x must not be above 1e"),
         (lambda: R.ResonatorBank(1, [1e-100], [0.3], 50), "freq_hz must lie between 5e-06 and 25"),
         (lambda: R.ResonatorBank(1, [1.0], [0.3], 50).process([[1.0]], [["no"]]), "valid must hold"),
         (lambda: R.ResonatorBank(1, [1.0], [0.3], 50).process([[1.0]], [[np.nan]]), "valid holds NaN"),
         (lambda: R.Reverb(1, 1.0).process(np.full((1, 9, 2), 1e38)), "dry must not be above 1e"),
-        (lambda: R.Reverb(1, 1.0, 1e38), "level must lie between 0 and 1e"),
+        (lambda: R.Reverb(1, 1.0, level=1e38), "level must lie between 0 and 16"),
         (lambda: R.add_layer(_ONE, _EARS, _EARS, _BUS, straight=1e39), "straight must lie between"),
         (lambda: R.ModeBank(1, [1.0], [5e-324]), "decay_s must not be below"),
         (lambda: R.GrainCloud(1, 1.0).load(0, [1e38]), "recording must not be above"),
@@ -63,9 +63,9 @@ class _Liar(bytes):
         (lambda: R.Kuramoto([1e20], 0.1), "natural_hz must not be above"),
         (lambda: R.Kuramoto([1.0], 0.1, 1e20), "lag_rad must not be above"),
         (lambda: R.Kuramoto([1.0], 0.1).step(1e300), "dt_s must lie between"),
-        (lambda: R.EndpointHilbert(1, [1.0], [2.0], 1000, 20.0), "window_s must hold 8 to 16384"),
+        (lambda: R.EndpointHilbert(1, [1.0], [2.0], 1000, window_s=20.0), "window_s must hold 8 to 16384"),
         (lambda: R.SlowWaves(1, 100.0, 1e20), "target_rad must lie between"),
-        (lambda: R.Pairs(2, 1, 5).push(np.ones((1, 2, 1)), np.full((1, 2, 1), 1e80)), "weight must not"),
+        (lambda: R.plv(_TWO, np.full((40, 2), 1e80)), "weight must not"),
         (lambda: R.Exposure(-1.0), "pa2s must not be negative"),
         (lambda: R.Exposure(float("nan"), 1.0), "pa2s must be a finite"),
         (lambda: R.order_p_value(_TWO, window=4, min_shift=1, draws=2**31), "draws must be at most"),
@@ -145,3 +145,35 @@ def test_results_can_be_compared_with_themselves() -> None:
     beats = R.BeatDetector(1, 50, "pulse").process(np.zeros((10, 1)))
     assert beats == beats
     assert beats != R.Beats.joined([beats])
+
+
+def test_what_has_no_weight_may_be_anything() -> None:
+    """As a breath's phase before anything is known of it, or a heart rate in a gap: NaN, of weight 0."""
+    rng = np.random.default_rng(4)
+    phase, weight = rng.uniform(-3, 3, (60, 3)), rng.random((60, 3))
+    weight[:20, 1] = 0
+    u, x = np.exp(1j * phase), rng.standard_normal((60, 3))
+    for gone in (np.nan, np.inf, 1e300):
+        gappy_phase, gappy_u, gappy_x = (np.where(weight > 0, one, gone) for one in (phase, u, x))
+        assert R.order_parameter(gappy_phase[0], weight[0]) == R.order_parameter(phase[0], weight[0])
+        for measured in (
+            lambda phase, u, x: R.cluster_phase(phase, weight).person,
+            lambda phase, u, x: R.plv(u, weight),
+            lambda phase, u, x: _pushed(R.Pairs(3, 1, 50), u, weight).plv,
+            lambda phase, u, x: _pushed(R.BandPower(3, 1, 50, memory_s=1), u, weight).power,
+            lambda phase, u, x: R.plv_p_values(u, weight, window=10, min_shift=5),
+            lambda phase, u, x: R.leave_one_out(x, weight),
+            lambda phase, u, x: R.windowed_cross_correlation(
+                x[:, 0], x[:, 1], window=20, max_lag=3, weight_y=weight[:, 1]
+            ).r,
+        ):
+            np.testing.assert_allclose(
+                measured(gappy_phase, gappy_u, gappy_x), measured(phase, u, x), rtol=1e-12
+            )
+    with pytest.raises(ValueError, match="phase where it has weight holds NaN"):
+        R.order_parameter([np.nan, 1.0], [0.1, 0.0])
+
+
+def _pushed(bank, u, weight):
+    bank.push(u[:, :, np.newaxis], weight[:, :, np.newaxis])
+    return bank

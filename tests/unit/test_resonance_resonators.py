@@ -251,7 +251,7 @@ def test_unusable_signals_are_refused_and_change_nothing() -> None:
     "make",
     [
         lambda: ResonatorBank(3, [1.0, 2.0], [0.3, 0.5], 50.0),
-        lambda: EndpointHilbert(3, [1.0, 2.0], [1.5, 3.0], 50.0, 2.0),
+        lambda: EndpointHilbert(3, [1.0, 2.0], [1.5, 3.0], 50.0, window_s=2.0),
     ],
 )
 def test_every_frame_can_have_its_confidence(make) -> None:

@@ -16,7 +16,7 @@ def test_sines_are_those_of_numpy() -> None:
     dice = np.random.default_rng(1)
     turns, freq = dice.random((3, 7)), dice.uniform(20, 15000, (3, 7))
     gain = dice.normal(size=(3, 7, 2))
-    bank = ToneBank(turns, RATE_HZ)
+    bank = ToneBank(turns, rate_hz=RATE_HZ)
     sound = np.concatenate([bank.process(n, freq, gain) for n in (1, 63, 64, 640, 1000)], axis=1)
     t = np.arange(sound.shape[1]) / RATE_HZ
     waves = np.sin(2 * np.pi * (turns[:, :, None] + freq[:, :, None] * t))
@@ -24,7 +24,7 @@ def test_sines_are_those_of_numpy() -> None:
 
 
 def test_frequency_and_gain_go_straight_to_where_they_are_sent() -> None:
-    bank = ToneBank([[0.1]], RATE_HZ)
+    bank = ToneBank([[0.1]], rate_hz=RATE_HZ)
     bank.process(640, [[300.0]], [[[1.0, 0.0]]])
     sound = bank.process(640, [[500.0]], [[[0.5, 1.0]]])
     after = bank.process(640, [[500.0]], [[[0.5, 1.0]]])
@@ -41,7 +41,7 @@ def test_frequency_and_gain_go_straight_to_where_they_are_sent() -> None:
 def test_phase_is_exact_after_hours() -> None:
     """Fractions of a turn per frame that binary numbers cannot hold, 115 million times."""
     freq = 15000.0 + 1 / 3
-    bank = ToneBank([[0.0]], RATE_HZ)
+    bank = ToneBank([[0.0]], rate_hz=RATE_HZ)
     for _ in range(3600):
         sound = bank.process(RATE_HZ, [[freq]], [[[1.0, 1.0]]])
     t = np.arange(RATE_HZ) / RATE_HZ
@@ -106,7 +106,7 @@ def test_unusable_input_is_refused_and_changes_nothing() -> None:
         ([[0.0]], 0.0, "between 1000"),
     ):
         with pytest.raises(ValueError, match=why):
-            ToneBank(turns, rate)
+            ToneBank(turns, rate_hz=rate)
     bank, untouched = ToneBank([[0.0]]), ToneBank([[0.0]])
     good = {"frames": 10, "freq_hz": [[100.0]], "gain": [[[1.0, 1.0]]]}
     for wrong, why in (

@@ -26,7 +26,7 @@ class BeatsPlayer:
         self._gain = np.tile(np.sqrt(2) * np.eye(2), (voices, 1, 1))
         self._pulse_hz = np.full(voices, beats.isochronic_hz)
         # Both ears start together: where they are in step is the middle.
-        self._bank = ToneBank(np.repeat(rng.random((voices, 1)), 2, axis=1), rate_hz)
+        self._bank = ToneBank(np.repeat(rng.random((voices, 1)), 2, axis=1), rate_hz=rate_hz)
 
     def render(self, cue: Cue) -> Audio:
         return self._bank.process(self._frames, self._freq_hz, self._gain, self._pulse_hz)

@@ -68,7 +68,7 @@ class ModesPlayer:
         self._rng = rng
         self._shared = shared
         self._freq_hz, decay_s, self._size = _bank(modes, rate_hz, rng)
-        self._bank = ModeBank(voices, self._freq_hz, decay_s, rate_hz)
+        self._bank = ModeBank(voices, self._freq_hz, decay_s, rate_hz=rate_hz)
         self._note = np.arange(strikers) % len(modes.notes_hz)
         self._seat = _seats(strikers) if self._shared else np.zeros(strikers)
         # Many lanterns in one room: their powers add, so their number must not make it louder.

@@ -20,7 +20,7 @@ class NoisePlayer:
         self._frames = frames
         self._bank = NoiseBank(
             voices,
-            rate_hz,
+            rate_hz=rate_hz,
             colour=noise.colour,
             low_hz=noise.low_hz,
             # What the rate cannot carry needs no edge.

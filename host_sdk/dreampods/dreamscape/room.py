@@ -11,7 +11,9 @@ class RoomPlayer:
     """One such space for each of `voices` stereo sounds."""
 
     def __init__(self, room: Room, voices: int, rate_hz: float) -> None:
-        self._reverb = Reverb(voices, room.decay_s, 10 ** (room.level_db / 20), rate_hz)
+        self._reverb = Reverb(
+            voices, room.decay_s, level=10 ** (room.level_db / 20), rate_hz=rate_hz
+        )
 
     def render(self, dry: Audio) -> Audio:
         """What the room answers to `dry` (voices, frames, 2), same shape, without `dry`."""

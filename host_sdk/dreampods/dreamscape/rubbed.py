@@ -34,8 +34,8 @@ class RubbedPlayer:
         lean = np.where(np.arange(len(freq_hz)) % 2, _LEAN, -_LEAN) * rng.uniform(0.3, 1)
         angle = (lean + 1) * np.pi / 4
         ears = np.sqrt(2) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        self._bank = ModeBank(voices, freq_hz, decay_s, rate_hz, size[:, None] * ears)
-        self._rush = NoiseBank(voices, rate_hz, low_hz=_LOWEST_HZ, seed=int(rng.integers(2**63)))
+        self._bank = ModeBank(voices, freq_hz, decay_s, rate_hz=rate_hz, drive_gain=size[:, None] * ears)
+        self._rush = NoiseBank(voices, rate_hz=rate_hz, low_hz=_LOWEST_HZ, seed=int(rng.integers(2**63)))
         self._open_hz = np.full(voices, rate_hz)
         self._force: Floats = np.zeros(voices)  # nobody's hand is on it yet
         self._part = np.arange(1, frames + 1) / frames

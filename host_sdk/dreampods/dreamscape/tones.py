@@ -24,7 +24,7 @@ class TonePlayer:
         self._frames = frames
         self._highest_hz = 0.45 * rate_hz
         self._freq_hz, self._size = _sines(tone, voices, rate_hz, rng)  # (voices, sines)
-        self._bank = ToneBank(rng.random(self._freq_hz.shape), rate_hz)
+        self._bank = ToneBank(rng.random(self._freq_hz.shape), rate_hz=rate_hz)
         lean = np.where(np.arange(self._freq_hz.shape[1]) % 2, _LEAN, -_LEAN)
         angle = (lean + 1) * np.pi / 4
         self._ears = np.sqrt(2) * np.stack([np.cos(angle), np.sin(angle)], axis=1)  # (sines, ears)

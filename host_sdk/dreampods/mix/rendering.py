@@ -49,7 +49,7 @@ class Rendering:
         self._gate = gate
         self._pods = pods
         self._synth = Synth(scene, len(pods), ENGINE_RATE_HZ, BLOCK_FRAMES, seed)
-        self._mixer = Mixer(len(pods), BLOCK_FRAMES, ENGINE_RATE_HZ, order=1)
+        self._mixer = Mixer(len(pods), BLOCK_FRAMES, rate_hz=ENGINE_RATE_HZ, order=1)
         self._mixer.place(np.linspace(0, 2 * np.pi, len(pods), endpoint=False))
         self.gains = Gains(*(np.full(len(pods), _SILENT_DB) for _ in range(3)))
 

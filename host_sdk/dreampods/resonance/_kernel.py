@@ -27,7 +27,6 @@ __all__ = [
     "KernelObject",
     "between",
     "checked",
-    "checked_weight",
     "ffi",
     "lib",
     "masked",
@@ -40,6 +39,7 @@ __all__ = [
     "positive",
     "seeded",
     "unit_phasors",
+    "weighted",
     "whole",
 ]
 
@@ -114,8 +114,12 @@ def checked(
             raise ValueError(f"{name} must hold numbers, all of them there")
         if raw.dtype == wanted and raw.flags.c_contiguous:
             array = raw
-        elif raw.dtype.kind == "c" and wanted.kind != "c":
-            raise ValueError(f"{name} must hold real numbers, these are complex")
+        elif (raw.dtype.kind == "c") != (wanted.kind == "c"):
+            raise ValueError(
+                f"{name} must hold real numbers, these are complex"
+                if wanted.kind != "c"
+                else f"{name} must hold phasors, which are complex; `phasors` makes them of phases"
+            )
         else:
             with np.errstate(over="ignore"):  # what overflows is told below
                 array = np.ascontiguousarray(raw, dtype=wanted)
@@ -168,11 +172,27 @@ def masked(
     return signal, mask
 
 
-def checked_weight(
-    weight: ArrayLike | None, shape: tuple[int | str, ...], dtype: DTypeLike = np.float64
-) -> NDArray[Any] | None:
-    """Weights, from 0, of that shape; None stays None, and means 1 each."""
-    return None if weight is None else checked("weight", weight, dtype, shape, least=0)
+def weighted(
+    name: str,
+    value: ArrayLike,
+    weight: ArrayLike | None,
+    dtype: DTypeLike,
+    shape: tuple[int | str, ...],
+    weight_name: str = "weight",
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Values and their weights, from 0, of the same shape and precision; None stays None, 1 each.
+
+    Where the weight is 0, a value may be anything, also NaN, and 0 is what it becomes.
+    """
+    if weight is None:
+        return checked(name, value, dtype, shape), None
+    values = checked(name, value, dtype, shape, finite=False)
+    weights = checked(weight_name, weight, values.real.dtype, values.shape, least=0)
+    try:
+        return checked(name, values, dtype, values.shape), weights
+    except ValueError:
+        there = np.where(weights > 0, values, 0)
+        return checked(f"{name} where it has weight", there, dtype, values.shape), weights
 
 
 def unit_phasors(z: NDArray[np.complex128]) -> NDArray[np.complex128]:

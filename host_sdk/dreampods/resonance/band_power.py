@@ -6,11 +6,10 @@ from numpy.typing import ArrayLike, NDArray
 from dreampods.resonance._kernel import (
     KernelObject,
     between,
-    checked,
-    checked_weight,
     lib,
     pointer,
     positive,
+    weighted,
     whole,
 )
 
@@ -28,7 +27,7 @@ class BandPower(KernelObject):
     channels, bands: as of the bank. rate_hz: of the phasors.
     """
 
-    def __init__(self, channels: int, bands: int, rate_hz: float, memory_s: float) -> None:
+    def __init__(self, channels: int, bands: int, rate_hz: float, *, memory_s: float) -> None:
         signals, rhythms = whole("channels", channels), whole("bands", bands)
         rate = positive("rate_hz", rate_hz)
         self._make(
@@ -46,8 +45,8 @@ class BandPower(KernelObject):
         weight: same shape, from 0; 1 each if None. A frame of weight 0, as in a gap, changes
         nothing but the age of the others.
         """
-        z = checked("phasors", phasors, np.complex128, ("frames", self._channels, self._bands))
-        weights = checked_weight(weight, z.shape)
+        shape = ("frames", self._channels, self._bands)
+        z, weights = weighted("phasors", phasors, weight, np.complex128, shape)
         self._call(lib.rs_power_push, len(z), pointer(z), pointer(weights))
 
     @property

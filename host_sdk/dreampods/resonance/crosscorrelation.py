@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, whole
+from dreampods.resonance._kernel import weighted, whole
 
 Floats = NDArray[np.float64]
 
@@ -59,15 +59,10 @@ def windowed_cross_correlation(
     counts with the product of both, so that gaps are left out. A window costs the same whatever
     its length.
     """
-    first = checked("x", x, np.float64, ("frames",))
+    first, given_x = weighted("x", x, weight_x, np.float64, ("frames",), "weight_x")
     frames = len(first)
-    second = checked("y", y, np.float64, (frames,))
-    of_first, of_second = (
-        np.ones(frames)
-        if weight is None
-        else checked(name, weight, np.float64, (frames,), least=0)
-        for name, weight in (("weight_x", weight_x), ("weight_y", weight_y))
-    )
+    second, given_y = weighted("y", y, weight_y, np.float64, (frames,), "weight_y")
+    of_first, of_second = (np.ones(frames) if w is None else w for w in (given_x, given_y))
     size, hop = whole("window", window), whole("step", step)
     most = whole("max_lag", max_lag) if max_lag != 0 else 0
     if size + 2 * most > frames:

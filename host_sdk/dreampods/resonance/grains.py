@@ -28,7 +28,9 @@ class GrainCloud(KernelObject):
     to 2⁶⁴ - 1; same seed, same cloud, and each voice scatters by itself.
     """
 
-    def __init__(self, voices: int, most_s: float, rate_hz: float = 32000, seed: int = 0) -> None:
+    def __init__(
+        self, voices: int, most_s: float, *, rate_hz: float = 32000, seed: int = 0
+    ) -> None:
         speakers = whole("voices", voices)
         rate = between("rate_hz", rate_hz, 1000, 1e6)
         most = int(positive("most_s", most_s) * rate)

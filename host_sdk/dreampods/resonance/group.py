@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dreampods.resonance._kernel import checked, checked_weight, unit_phasors, whole
+from dreampods.resonance._kernel import checked, unit_phasors, weighted, whole
 
 Floats = NDArray[np.float64]
 
@@ -39,11 +39,11 @@ def cluster_phase(phase: ArrayLike, weight: ArrayLike | None = None) -> ClusterP
 
     Of phasors only the angle counts. weight: (frames, N), from 0; 1 each if None.
     """
-    if np.asarray(phase).dtype.kind == "c":
-        unit = unit_phasors(checked("phase", phase, np.complex128, ("frames", "N")))
-    else:
-        unit = np.exp(1j * checked("phase", phase, np.float64, ("frames", "N")))
-    weights = _weights(weight, unit.shape) * (unit != 0)
+    complex_ones = np.asarray(phase).dtype.kind == "c"
+    dtype = np.complex128 if complex_ones else np.float64
+    phases, given = weighted("phase", phase, weight, dtype, ("frames", "N"))
+    unit = unit_phasors(phases) if complex_ones else np.exp(1j * phases)
+    weights = (unit != 0) * (1.0 if given is None else given)
     group = (weights * unit).sum(axis=1, keepdims=True)
     size = np.abs(group)
     towards = np.divide(group, size, out=np.zeros_like(group), where=size > 0)
@@ -77,11 +77,11 @@ def leave_one_out(
     who are there. window: frames, or all; step: frames between windows, or a window. NaN where one
     side does not vary or nobody else is there.
     """
-    signals = checked("x", x, np.float64, ("frames", "N"))
+    signals, given = weighted("x", x, weight, np.float64, ("frames", "N"))
     frames, n = signals.shape
     if n < 2:
         raise ValueError("x must hold two people at least")
-    weights = _weights(weight, signals.shape)
+    weights = np.ones(signals.shape) if given is None else given
     size = frames if window is None else whole("window", window)
     if size > frames:
         raise ValueError(f"window must not exceed the {frames} frames of x, it is {size}")
@@ -134,8 +134,3 @@ def weighted_correlation(x: Floats, y: Floats, weight: Floats) -> Floats:
             of_y <= 1e-24 * (weight * y * y).sum(axis=0)
         )
     return np.where(flat, np.nan, np.clip(r, -1.0, 1.0))
-
-
-def _weights(weight: ArrayLike | None, shape: tuple[int, ...]) -> Floats:
-    weights = checked_weight(weight, shape)
-    return np.ones(shape) if weights is None else weights

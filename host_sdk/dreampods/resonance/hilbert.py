@@ -42,6 +42,7 @@ class EndpointHilbert(PhasorBank):
         low_hz: ArrayLike,
         high_hz: ArrayLike,
         rate_hz: float,
+        *,
         window_s: float,
     ) -> None:
         signals = whole("channels", channels)

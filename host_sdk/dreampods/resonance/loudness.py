@@ -40,7 +40,7 @@ class Meter(KernelObject):
     """
 
     def __init__(
-        self, sounds: int, rate_hz: float = 32000, weighting: Literal["A", "K"] = "A"
+        self, sounds: int, *, rate_hz: float = 32000, weighting: Literal["A", "K"] = "A"
     ) -> None:
         count = whole("sounds", sounds)
         rate = between("rate_hz", rate_hz, lib.RS_METER_LEAST_HZ, lib.RS_METER_MOST_HZ)
@@ -63,10 +63,10 @@ class Loudness:
     block_frames: of each block that comes; 0.4 s and 3 s must be whole numbers of blocks.
     """
 
-    def __init__(self, sounds: int, block_frames: int, rate_hz: float = 32000) -> None:
+    def __init__(self, sounds: int, block_frames: int, *, rate_hz: float = 32000) -> None:
         frames = whole("block_frames", block_frames)
         self._sounds = whole("sounds", sounds)
-        self._meter = Meter(sounds, rate_hz, "K")
+        self._meter = Meter(sounds, rate_hz=rate_hz, weighting="K")
         self._frames = frames
         self._momentary, self._short = (
             _blocks(seconds, frames, rate_hz) for seconds in (0.4, 3.0)

@@ -63,6 +63,7 @@ class Mixer(KernelObject):
         self,
         pods: int,
         frames: int,
+        *,
         rate_hz: float = 32000,
         lookahead_ms: float = 1.5,
         release_ms: float = 80,

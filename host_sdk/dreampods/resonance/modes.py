@@ -23,6 +23,7 @@ class ModeBank(KernelObject):
         voices: int,
         freq_hz: ArrayLike,
         decay_s: ArrayLike,
+        *,
         rate_hz: float = 32000,
         drive_gain: ArrayLike | None = None,
     ) -> None:

@@ -31,6 +31,7 @@ class NoiseBank(KernelObject):
     def __init__(
         self,
         voices: int,
+        *,
         rate_hz: float = 32000,
         colour: str = "pink",
         low_hz: float = 0.0,

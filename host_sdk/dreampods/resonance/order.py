@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dreampods.resonance._kernel import checked, checked_weight, ffi, lib, pointer
+from dreampods.resonance._kernel import ffi, lib, pointer, weighted
 
 _ONE_PHASE = 1e-9  # of n_eff: less than that beyond 1 is rounding
 
@@ -71,8 +71,8 @@ def order_sums(phase: ArrayLike, weight: ArrayLike | None = None) -> OrderSums:
     Of phasors only the angle counts, and 0 has none (weight 0).
     """
     complex_ones = np.asarray(phase).dtype.kind == "c"
-    phases = checked("phase", phase, np.complex128 if complex_ones else np.float64, ("N",))
-    weights = checked_weight(weight, phases.shape)
+    dtype = np.complex128 if complex_ones else np.float64
+    phases, weights = weighted("phase", phase, weight, dtype, ("N",))
     sums = ffi.new("rs_order_sums *")
     add = lib.rs_order_add_phasors if complex_ones else lib.rs_order_add
     add(sums, len(phases), pointer(phases), pointer(weights))

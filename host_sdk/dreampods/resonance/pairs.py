@@ -37,10 +37,10 @@ from dreampods.resonance._kernel import (
     KernelObject,
     between,
     checked,
-    checked_weight,
     lib,
     pointer,
     unit_phasors,
+    weighted,
     whole,
 )
 
@@ -192,7 +192,6 @@ class Pairs(KernelObject, _Measured):
             single,
         )
         self._pods, self._bands, self._measures = sleepers, rhythms, names
-        self._real = np.dtype(np.float32 if single else np.float64)
         self._complex = np.dtype(np.complex64 if single else np.complex128)
         self._push = lib.rs_pairs_push_single if single else lib.rs_pairs_push
 
@@ -202,8 +201,8 @@ class Pairs(KernelObject, _Measured):
         weight: same shape, from 0; 1 each if None. A phasor of 0 has no angle and no weight; where
         all frames are to count fully it is refused.
         """
-        phasors = checked("u", u, self._complex, ("frames", self._pods, self._bands))
-        weights = checked_weight(weight, phasors.shape, self._real)
+        shape = ("frames", self._pods, self._bands)
+        phasors, weights = weighted("u", u, weight, self._complex, shape)
         if self._call(self._push, len(phasors), pointer(phasors), pointer(weights)):
             if weights is not None:
                 raise ValueError("these pairs were made without weights")
@@ -234,15 +233,14 @@ def pair_sums(
     """
     raw = np.asarray(u)
     shape: tuple[int | str, ...] = ("frames", "N", "bands") if raw.ndim == 3 else ("frames", "N")
-    phasors = checked("u", u, np.complex128, shape)
-    weights = checked_weight(weight, phasors.shape)
+    phasors, weights = weighted("u", u, weight, np.complex128, shape)
     if phasors.ndim == 2:
         phasors = phasors[:, :, np.newaxis]
         weights = None if weights is None else weights[:, :, np.newaxis]
     # Nothing ever leaves a window that holds all, and a fading one keeps no frames
-    weighted = weights is not None or not phasors.all()
+    equal = weights is None and phasors.all()
     whole_stretch = Pairs(
-        *phasors.shape[1:], memory=_FOR_EVER, measures=measures, weighted=weighted
+        *phasors.shape[1:], memory=_FOR_EVER, measures=measures, weighted=not equal
     )
     whole_stretch.push(phasors, weights)
     return whole_stretch.sums()
@@ -254,8 +252,9 @@ def plv(u: ArrayLike, weight: ArrayLike | None = None) -> Floats:
     weight: (frames, N), from 0, multiplied per pair; 1 each if None. NaN where a pair shares no
     weighted frame.
     """
-    phasors = checked("u", u, np.complex128, ("frames", "N"))
-    values: Floats = pair_sums(phasors, weight, measures="plv").plv[0]
+    if np.ndim(u) != 2:
+        raise ValueError(f"u must have the shape (frames, N), this has {np.shape(u)}")
+    values: Floats = pair_sums(u, weight, measures="plv").plv[0]
     return values
 
 
@@ -276,13 +275,11 @@ def nm_plv(a: ArrayLike, b: ArrayLike, n: int, m: int, weight: ArrayLike | None 
     (Tass et al. 1998, Phys Rev Lett 81:3291; for heart and breath Schäfer et al. 1999). weight:
     (frames,), from 0. NaN where no frame has weight.
     """
-    first = checked("a", a, np.complex128, ("frames",))
-    second = checked("b", b, np.complex128, first.shape)
+    first, weights = weighted("a", a, weight, np.complex128, ("frames",))
+    second, _ = weighted("b", b, weight, np.complex128, first.shape)
     both = np.stack([raised(first, n), raised(second, m)], axis=1)
-    weights = None
-    if weight is not None:
-        one = checked("weight", weight, np.float64, first.shape, least=0)
-        weights = np.stack([one, np.ones_like(one)], axis=1)
+    if weights is not None:
+        weights = np.stack([weights, np.ones_like(weights)], axis=1)
     return float(plv(both, weights)[0, 1])
 
 

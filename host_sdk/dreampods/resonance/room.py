@@ -6,17 +6,18 @@ from numpy.typing import ArrayLike, NDArray
 from dreampods.resonance._kernel import KernelObject, between, checked, lib, pointer, whole
 
 _MOST_GAIN = 1e6
+_MOST_LEVEL = 16.0
 
 
 class Reverb(KernelObject):
     """A feedback delay network (Jot & Chaigne 1991) for each of `voices` stereo sounds.
 
-    decay_s: until an echo of low frequency has fallen by 60 dB, up to 1000 s; the high ones fall
-    sooner, those of 2 to 6 kHz in two thirds of it. level: of the echoes, linear, from 0.
+    decay_s: until an echo of low frequency has fallen by 60 dB, 0.001 to 1000; the high ones fall
+    sooner, those of 2 to 6 kHz in two thirds of it. level: of the echoes, linear, 0 to 16.
     """
 
     def __init__(
-        self, voices: int, decay_s: float, level: float = 1.0, rate_hz: float = 32000
+        self, voices: int, decay_s: float, *, level: float = 1.0, rate_hz: float = 32000
     ) -> None:
         sounds = whole("voices", voices)
         self._make(
@@ -25,7 +26,7 @@ class Reverb(KernelObject):
             sounds,
             between("rate_hz", rate_hz, 4000, 1e6),
             between("decay_s", decay_s, 1e-3, 1000),
-            between("level", level, 0, _MOST_GAIN),
+            between("level", level, 0, _MOST_LEVEL),
         )
         self._voices = sounds
 

@@ -25,10 +25,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from dreampods.resonance._kernel import (
     checked,
-    checked_weight,
     number,
     seeded,
     unit_phasors,
+    weighted,
     whole,
 )
 
@@ -176,14 +176,13 @@ def _prepared(
     u: ArrayLike, weight: ArrayLike | None, window: int, min_shift: int
 ) -> tuple[NDArray[np.complex128], Floats, int, int]:
     """Unit phasors (frames, N), weights, which are 0 where a phasor is, and both numbers."""
-    phasors = checked("u", u, np.complex128, ("frames", "N"))
+    phasors, weights = weighted("u", u, weight, np.complex128, ("frames", "N"))
     frames = len(phasors)
     size = whole("window", window)
     apart = whole("min_shift", min_shift)
     if size > frames:
         raise ValueError(f"window must not exceed the stretch of {frames} frames, it is {size}")
     units = unit_phasors(phasors)
-    weights = checked_weight(weight, phasors.shape)
     return units, (units != 0) * (1.0 if weights is None else weights), size, apart
 
 

@@ -13,7 +13,7 @@ from dreampods.resonance._kernel import KernelObject, between, checked, lib, poi
 class ToneBank(KernelObject):
     """turns: (voices, sines), where in its turn each sine starts: 0.25 is its crest."""
 
-    def __init__(self, turns: ArrayLike, rate_hz: float = 32000) -> None:
+    def __init__(self, turns: ArrayLike, *, rate_hz: float = 32000) -> None:
         start = checked("turns", turns, np.float64, ("voices", "sines"), least=-1e6, most=1e6)
         if start.shape[1] > 65536:
             raise ValueError(f"a voice must not have more than 65536 sines, not {start.shape[1]}")
