@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
-from scipy.signal import periodogram, resample_poly
+from scipy.signal import butter, periodogram, resample_poly, sosfilt
 
 from dreampods.resonance import GrainCloud, Reverb, add_layer
 
@@ -69,10 +69,12 @@ def test_density_counts_grains_and_loudness_stays() -> None:
     gaps = np.diff(begins) / RATE_HZ * 5
     assert gaps.min() > 0.49
     assert gaps.max() < 1.51
-    noise = np.random.default_rng(1).normal(size=5 * RATE_HZ)
-    for per_s in (10.0, 40.0, 150.0):
+    soft = butter(4, 4000, fs=RATE_HZ, output="sos")
+    noise = sosfilt(soft, np.random.default_rng(1).normal(size=5 * RATE_HZ))
+    for per_s, expected in ((10.0, np.sqrt(3 / 8)), (40.0, 1.0), (150.0, 1.0)):
         heard = _cloud(noise).process(10 * RATE_HZ, per_s=per_s, seconds=0.1, spread=0.0)
-        assert 0.5 < np.sqrt(np.mean(heard[:, RATE_HZ:] ** 2)) < 0.9  # sin^4 has the mean 3/8
+        rms = np.sqrt(np.mean(heard[:, RATE_HZ:] ** 2)) / noise.std()
+        assert rms == pytest.approx(expected, rel=0.05)
 
 
 @settings(max_examples=30, deadline=None)

@@ -320,7 +320,7 @@ def test_unusable_input_is_refused() -> None:
     with pytest.raises(ValueError, match="shape"):
         plv(np.ones(5, complex))
     with pytest.raises(ValueError, match="shape"):
-        pair_sums(np.ones((5, 2)), np.ones((5, 3)))
+        pair_sums(np.ones((5, 2), complex), np.ones((5, 3)))
     with pytest.raises(ValueError, match="at least 1"):
         raised([1j], 0)
     with pytest.raises(ValueError, match="shape"):

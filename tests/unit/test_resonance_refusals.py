@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import doctest
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -177,3 +178,8 @@ def test_what_has_no_weight_may_be_anything() -> None:
 def _pushed(bank, u, weight):
     bank.push(u[:, :, np.newaxis], weight[:, :, np.newaxis])
     return bank
+
+
+def test_the_example_of_the_package_is_true() -> None:
+    assert doctest.testmod(R).failed == 0
+    assert doctest.testmod(R).attempted > 5

@@ -7,8 +7,11 @@
 
 /* ---- order: how much a group moves as one ------------------------------------------------------
  *
- * Kuramoto's order parameter is |sum w e^{ip}| / sum w. It is kept as sums, because what one host
+ * Kuramoto's order parameter is R = |sum w e^{ip}| / sum w. It is kept as sums, because what one host
  * adds for its sleepers can be added to what another host adds for its own.
+ *
+ * Say what chance gives beside it: with n = (sum w)^2 / sum w^2, the number of equal phases that weigh
+ * as much, n independent ones have R = sqrt(pi / (4 n)) on average, and (n R^2 - 1) / (n - 1) is 0.
  */
 typedef struct {
     double re, im;          /* sum of w e^{ip} */
@@ -35,6 +38,9 @@ void rs_order_add_phasors(rs_order_sums *sums, size_t n, const double *u, const 
  * whatever the window's length. Rounding cannot pile up, because a second set of sums is started
  * at every turn of the window and takes over one turn later. Sums of different frames, of one host
  * or of several, can be added.
+ *
+ * Windows of a slow rhythm are locked by chance, also where frames are many: nothing here tells by how
+ * much. Windows of the same sleepers from other times do.
  *
  * The measures, with S their sums:
  *

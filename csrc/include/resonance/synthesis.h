@@ -75,7 +75,7 @@ typedef struct {
     double per_s;           /* grains a second; per_s * seconds at most 16 */
     double pitch;           /* 1 as recorded, 2 an octave up; 0.25 to 4 */
     double spread;          /* grains lie so far from the middle at most, 0..1 */
-    double gain;            /* of the recording; overlapping grains add up to about this */
+    double gain;            /* of a grain at its middle; of many that overlap, in RMS in an ear, from the middle */
 } rs_grain;
 
 /* most_frames: the longest recording. rate_hz from 1000. */

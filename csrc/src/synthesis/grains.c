@@ -112,7 +112,9 @@ static void begin(const rs_grains *cloud, speaker *one, const rs_grain *how, siz
     if (slot == one->slot + SLOTS || length < 2.0)
         return;
     const double angle = (lies + 1.0) * 0.78539816339744830962;
-    const double size = how->gain / sqrt(fmax(1.0, how->per_s * how->seconds)) * 1.41421356237309504880;
+    /* In the middle an ear gets half of a grain's power, and the mean square of its window is 3/8. */
+    const double at_once = fmax(1.0, 3.0 / 8.0 * how->per_s * how->seconds);
+    const double size = how->gain * 1.41421356237309504880 / sqrt(at_once);
     *slot = (grain){
         .begins = frame,
         .length = (size_t)length,

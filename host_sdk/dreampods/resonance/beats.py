@@ -86,8 +86,9 @@ class BeatDetector(KernelObject):
 
     channels: number of signals. rate_hz: 25 to 1000; an electrocardiogram wants 50 or more, since
     its R wave lasts less than a sample of 25 Hz. listen: "pulse" for a pulse wave (PPG, blood
-    volume) that rises when blood comes: turn raw light intensities round; "ecg" for an
-    electrocardiogram of either polarity.
+    volume) that rises when blood comes: turn raw light intensities round, or the foot of a pulse is
+    taken for its crest; "ecg" for an electrocardiogram of either polarity. Where its waves up and
+    down are as high, it is the one up.
 
     Source: two moving averages after Elgendi 2013 (doi 10.1371/journal.pone.0073557 and
     10.1371/journal.pone.0076585), taken over slopes; quality by correlation with a running
@@ -128,7 +129,10 @@ class BeatDetector(KernelObject):
         return self._told(found[:count])
 
     def finish(self) -> Beats:
-        """The last beats, when no sample will follow: goes on with missing ones for latency_s."""
+        """The last beats, when no sample will follow: goes on with missing ones for latency_s.
+
+        Their time has passed then: a new recording wants a new detector.
+        """
         frames = int(self._call(lib.rs_beats_latency))
         shape = (frames, self._channels)
         return self.process(np.zeros(shape), np.zeros(shape, np.bool_))
@@ -156,7 +160,9 @@ def heart_rate(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Heart rate (n,) in beats per minute at start_s + k / rate_hz before stop_s, and where it is valid (n,).
 
-    channel: whose; one that told no beat has no rate.
+    channel: whose; one that told no beat has no rate. Live, ask for the last few seconds of the last
+    dozens of parts (``Beats.joined(parts[-60:])``) and take the newest valid value: it is a second old,
+    since a beat ends the interval that tells the rate, and is itself told late.
     form: "step", 60 / length of the steady interval that a moment lies in; "linear", straight lines
     between the middles of steady intervals that follow each other. NaN and not valid wherever no
     steady interval is. Made again from more beats, a value stays once one beat after it has been told,

@@ -91,12 +91,15 @@ class FrameDecoder(KernelObject):
         """Take reads, (pod, bytes) each, in their order; returns the frames that are whole by now.
 
         Raises:
-            ValueError: no such pod, or 4 GiB and more in one call. Nothing was taken then.
-            TypeError: something that is not bytes, as `bytes.join` says it.
+            ValueError: no such pod, something that is not bytes, or 4 GiB and more in one call.
+                Nothing was taken then.
         """
-        columns = tuple(zip(*reads, strict=True))
-        pods, parts = columns if columns else ((), ())
-        data = b"".join(parts)
+        try:
+            columns = tuple(zip(*reads, strict=True))
+            pods, parts = columns if columns else ((), ())
+            data = b"".join(parts)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"reads must be pairs (pod, bytes): {error}") from error
         lengths = tuple(map(len, parts))
         with self._turn:
             most = lib.rs_frames_held(self._c) + len(data)
@@ -190,7 +193,7 @@ def decode_samples(
     Args:
         data: whole samples of all channels, one after the other; bytes, or (bytes,) uint8.
         channels: values in a sample.
-        format: one of `wire.SAMPLE_BYTES`: u16, i16, i16be, u24be, i24be.
+        format: u16, i16 (little-endian), i16be, u24be or i24be (big-endian).
 
     Returns:
         (samples, channels); computed in float64, then rounded.

@@ -76,7 +76,8 @@ class GrainCloud(KernelObject):
         (0.005..2), shorter where the recording is. per_s: grains a second, 0 for none; at most 16
         may sound at once (per_s x seconds). pitch: 1 as recorded, 2 an octave up (0.25..4).
         spread: how far grains lie from the middle at most (0..1). gain: loudness against the
-        recording; grains that overlap add up to about this. A voice without a recording is silent.
+        recording, in each ear, of a grain that lies in the middle: at its own middle where grains
+        are few, as RMS where many overlap. A voice without a recording is silent.
         """
         count = whole("frames", frames)
         how = np.empty((self._voices, 7))

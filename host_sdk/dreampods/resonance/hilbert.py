@@ -55,10 +55,15 @@ class EndpointHilbert(PhasorBank):
                 f"0 < low_hz < high_hz < {rate / 2:g}, half the rate, does not hold for all bands"
             )
         window = round(positive("window_s", window_s) * rate)
-        if not _SHORTEST <= window <= _LONGEST or not (window * (low + high) >= 2 * rate).all():
+        if not _SHORTEST <= window <= _LONGEST:
             raise ValueError(
-                f"window_s must hold {_SHORTEST} to {_LONGEST} samples and a cycle of each band's "
-                f"middle, {window_s:g} does not"
+                f"window_s must hold {_SHORTEST} to {_LONGEST} samples, {_SHORTEST / rate:g} to "
+                f"{_LONGEST / rate:g} s, not {window_s:g}"
+            )
+        if not (window * (low + high) >= 2 * rate).all():
+            cycle = 2 / (low + high).min()
+            raise ValueError(
+                f"window_s must hold a cycle of each band's middle, {cycle:g} s, not {window_s:g}"
             )
         centre: NDArray[np.float64] = (
             np.arctan(np.sqrt(np.tan(np.pi * low / rate) * np.tan(np.pi * high / rate)))

@@ -50,7 +50,11 @@ class Meter(KernelObject):
         self._sounds = count
 
     def energy(self, x: ArrayLike) -> Floats:
-        """Σ of squares of the weighted x (N, frames, 2), over both sides: (N,). Full scale at 1.0."""
+        """Σ of squares of the weighted x (N, frames, 2), over both sides: (N,). Full scale at 1.0.
+
+        The mean square, as `Mixed.weighted_square` and `Exposure.of_sound` have it, is that divided
+        by 2 frames.
+        """
         sound = checked("x", x, np.float32, (self._sounds, "frames", 2))
         energy = np.empty(self._sounds)
         self._call(lib.rs_meter_process, sound.shape[1], pointer(sound), pointer(energy))

@@ -170,7 +170,7 @@ class Mixer(KernelObject):
             if len(set(given)) != len(given):
                 raise ValueError("a resampler cannot be the feed of two pods")
             into = ffi.new(
-                "rs_resampler *[]", [ffi.NULL if feed is None else feed.handle for feed in feeds]
+                "rs_resampler *[]", [ffi.NULL if feed is None else feed._c for feed in feeds]
             )
         pods = np.empty((0 if feeds is not None else n, frames, 2), np.float32)
         bus = np.empty((frames, 2), np.float32)

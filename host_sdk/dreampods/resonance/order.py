@@ -20,10 +20,10 @@ _ONE_PHASE = 1e-9  # of n_eff: less than that beyond 1 is rounding
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """value: 0..1. angle: the group's phase, radians. chance: the mean value of as many
+    """value: R, 0..1. angle: the group's phase, radians. chance: √(π / 4 n_eff), the mean R of as many
     independent phases, 1 % below it for eight and 2 % for three (one alone is always at 1).
-    n_eff: how many equal phases weigh as much. corrected: up to 1, and 0 on
-    average for independent phases; NaN where there are fewer than two.
+    n_eff: how many equal phases weigh as much. corrected: (n_eff R² - 1) / (n_eff - 1), on the
+    scale of R², up to 1, and 0 on average for independent phases; NaN where there are fewer than two.
 
     Where no phase has any weight, value, angle and n_eff are 0 and chance is 1.
     """

@@ -77,7 +77,11 @@ class _Measured:
 
     @property
     def ppc(self) -> Floats:
-        """Pairwise phase consistency, up to 1; 0 on average by chance. NaN from one frame."""
+        """Pairwise phase consistency, up to 1. NaN from one frame.
+
+        0 on average by chance where frames are independent. Neighbouring frames of a rhythm are
+        not, so a live value is above 0 by chance too: judge it as the PLV.
+        """
         return self.value("ppc")
 
     @property
@@ -112,7 +116,10 @@ class _Measured:
 
     @property
     def n_eff(self) -> Floats:
-        """(Σw)² / Σw², the number of equal frames that weigh as much; 0 without evidence."""
+        """(Σw)² / Σw², the number of equal frames that weigh as much; 0 without evidence.
+
+        Frames, not independent ones: of a slow rhythm there are far fewer of those.
+        """
         return self.value("n_eff")
 
 

@@ -78,11 +78,6 @@ class Resampler(KernelObject):
         self._largest_step = _STEP_MARGIN * in_rate / out_rate
 
     @property
-    def handle(self) -> Any:
-        """The kernel's object, for other parts of this package."""
-        return self._c
-
-    @property
     def channels(self) -> int:
         """1 or 2."""
         return self._channels
@@ -102,18 +97,18 @@ class Resampler(KernelObject):
         count = whole("frames", frames)
         begin = number("start", start)
         stride = positive("step", step)
-        self.check_step(stride)
+        self._check_step(stride)
         pcm = np.empty((count, self._channels), np.int16)
         if self._call(lib.rs_resampler_read, begin, stride, count, pointer(pcm)):
-            raise ValueError(self.refusal(begin, stride, count))
+            raise ValueError(self._refusal(begin, stride, count))
         return pcm
 
-    def check_step(self, step: float) -> None:
+    def _check_step(self, step: float) -> None:
         """ValueError if reading with this step would alias."""
         if step > self._largest_step:
             raise ValueError(f"step must not be above {self._largest_step:g}, it is {step:g}")
 
-    def refusal(self, start: float, step: float, frames: int) -> str:
+    def _refusal(self, start: float, step: float, frames: int) -> str:
         """Why such a read is refused."""
         return (
             f"cannot read engine frames {start:.2f} to {start + (frames - 1) * step:.2f}: "
@@ -155,14 +150,14 @@ def read_chunks(
     if stride.min() <= 0:
         raise ValueError(f"step must be above 0, one is {stride.min():g}")
     for one, its in zip(resamplers, stride.tolist(), strict=True):
-        one.check_step(its)
+        one._check_step(its)
     pcm = np.empty((n, count, channels), np.int16)
-    handles = ffi.new("rs_resampler *[]", [one.handle for one in resamplers])
+    handles = ffi.new("rs_resampler *[]", [one._c for one in resamplers])
     with occupied(set(resamplers)):
         done = lib.rs_resamplers_read(
             n, handles, pointer(begin), pointer(stride), count, pointer(pcm)
         )
     if done < n:
-        why = resamplers[done].refusal(begin[done], stride[done], count)
+        why = resamplers[done]._refusal(begin[done], stride[done], count)
         raise ValueError(f"resampler {done} {why}")
     return pcm

@@ -28,26 +28,33 @@ _CUE = np.dtype(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SlowWaveCues(Events):
-    """Moments at which slow waves reach the target phase."""
+    """Moments at which slow waves reach the target phase, all arrays (n,), by channel, then by time.
+
+    channel: whose. frame: where the target is, in frames and fractions of one since the first, which
+    was 0. phase: foretold there, radians; the target, or beyond where that was noticed too late.
+    amplitude: foretold there, µV. confidence: 0..1, a² / (a² + error²), times the share of the
+    readings that was not missing.
+    """
 
     moment: ClassVar[str] = "frame"
     frame: NDArray[np.float64]
-    """Where the target is: frames, and fractions of one, since the first, which was 0."""
     phase: NDArray[np.float64]
-    """Foretold at `frame`, radians; the target, or beyond where that was noticed too late."""
     amplitude: NDArray[np.float64]
-    """Foretold at `frame`, µV."""
     confidence: NDArray[np.float64]
-    """0..1: a² / (a² + error²), times the share of the readings that was not missing."""
 
 
 class SlowWaves(KernelObject):
     """Foretells slow waves on EEG channels, one cue for each large wave.
 
+    Readings are taken every 10 to 20 ms of signal, and a cue is found in one of them: at least
+    `lead_s` before its moment, or at it. Whoever hands in longer blocks learns of it at the end of
+    the block: choose blocks of 20 ms, or `lead_s` of at least a block and what the sound needs to
+    become heard.
+
     channels: number of signals, in µV, with the positive half-wave as up-state (surface
     electrodes). rate_hz: of the samples, 50 to 20,000.
     target_rad: -2π to 2π; 0 is the crest of the up-state, -π/2 the rise to it.
-    lead_s: a cue is known this much before its moment, 0 to 0.5 s. Each 50 ms cost some accuracy.
+    lead_s: a reading looks this much ahead, 0 to 0.5 s. Each 50 ms cost some accuracy.
     low_hz, high_hz: the band of the wave that is foretold, from 0.2 to 5 Hz: Butterworth of
     order 2 run both ways (``scipy.signal.sosfiltfilt``), and its Hilbert transform.
     least_uv: smallest height from trough to crest, as foretold: scaled to be as large in the mean
@@ -101,8 +108,8 @@ class SlowWaves(KernelObject):
     def process(self, x: ArrayLike, valid: ArrayLike | None = None) -> SlowWaveCues:
         """The cues that the signals x (frames, channels), in µV, have led to.
 
-        A cue's frame lies at or after the end of the step in which it was found; it may lie beyond
-        this block. valid: (frames, channels), False where a sample is missing; x may be anything
+        A cue's frame may lie beyond this block, or in it, and then it is past. valid: (frames,
+        channels), False where a sample is missing; x may be anything
         there.
         """
         signal, mask = masked(x, valid, self._channels)
