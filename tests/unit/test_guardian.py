@@ -16,6 +16,7 @@ from dreampods.errors import ConsentError
 from dreampods.firmware.dreampod import level
 from dreampods.guardian import USES, Consent, Gate, Limits, load_consent
 from dreampods.guardian.gate import CEILING_DBA, HARD_DBA
+from dreampods.resonance import Mixer
 
 BLOCK_S = 0.02
 LIMITS = Limits.of(BOARD["limits"])
@@ -150,7 +151,7 @@ def test_after_a_stop_nothing_passes_and_the_first_reason_stays() -> None:
 
 
 def play(subject: Gate, level_dbfs: float, seconds: float) -> list[float]:
-    """Sound of a constant level before the trim; returns the mean square that went out, per block."""
+    """Sound of a constant level before the trim; returns the weighted mean square of each block."""
     out = []
     for _ in range(round(seconds / BLOCK_S)):
         gain = subject.trim("pod-1", BLOCK_S)
@@ -159,9 +160,8 @@ def play(subject: Gate, level_dbfs: float, seconds: float) -> list[float]:
     return out
 
 
-def level_dba(mean_squares: list[float]) -> float:
-    """The A-weighted level at most (IEC 61672-1: weighting adds 1.3 dB or less)."""
-    return LIMITS.full_scale_dba + 10 * math.log10(2 * float(np.mean(mean_squares))) + 1.3
+def level_dba(weighted_squares: list[float]) -> float:
+    return LIMITS.full_scale_dba + 10 * math.log10(2 * float(np.mean(weighted_squares)))
 
 
 @pytest.mark.parametrize("level_dbfs", [-21.0, -15.0, -6.0, 0.0])
@@ -190,3 +190,24 @@ def test_after_something_loud_the_trim_is_given_back_slowly() -> None:
     assert held < 0.2
     assert out[-1] == pytest.approx(10 ** (-40 / 10) / 2)
     assert np.diff(10 * np.log10(out)).max() <= 1.0 * BLOCK_S + 1e-9  # 1 dB a second
+
+
+@pytest.mark.parametrize("hz", [63.0, 1000.0, 3150.0])
+def test_what_is_limited_is_what_an_ear_hears_of_it(hz: float) -> None:
+    """A tone of -12 dBFS through the mixer, and its weight by IEC 61672-1, table 3."""
+    subject, mixer = gate(), Mixer(1, 640)
+    turn = np.arange(640) * 2 * np.pi * hz / 32000
+    peak, weight_db = 10 ** (-12 / 20), {63.0: -26.2, 1000.0: 0.0, 3150.0: 1.2}[hz]
+    heard = []
+    for block in range(50 * 60):
+        tone = peak * np.sin(turn + block * 640 * 2 * np.pi * hz / 32000)
+        trim, ceiling = subject.trim("pod-1", BLOCK_S), subject.mixer_ceiling("pod-1")
+        own = np.repeat(tone[:, None], 2, axis=1)
+        mixed = mixer.process(own[None], 0 * own, [trim], [0.0], [0.0], [ceiling])
+        subject.measure("pod-1", float(mixed.weighted_square[0]), BLOCK_S)
+        heard.append(float(np.mean(np.square(mixed.pods[0], dtype=np.float64))))
+    plain_dba = LIMITS.full_scale_dba + 10 * math.log10(2 * np.mean(heard[-500:])) + weight_db
+    untouched_dba = LIMITS.full_scale_dba - 12 + weight_db
+    assert plain_dba == pytest.approx(min(untouched_dba, LIMITS.ceiling_dba), abs=1.2)
+    assert plain_dba <= LIMITS.ceiling_dba + 0.1
+    assert subject.level_dbfs("pod-1") + LIMITS.full_scale_dba == pytest.approx(plain_dba, abs=0.3)

@@ -2,11 +2,9 @@
 
 Two limits, both from the pod's calibration and the policy, whichever is lower. The hard limit holds
 for each single sample; the mixer's limiter aims for it, the gate makes sure. The level limit holds
-for the energy: the gate turns a pod down by as much as its sound of the last seconds, before it was
-turned down, would exceed it. (Steering by the level after the trim instead would swing: that level
-answers late, and a sound far too loud would go to silence and back.) Levels are computed without
-A-weighting; as that never adds more than 1.3 dB (IEC 61672-1, table 3), the unweighted level plus
-1.3 dB is an upper bound of the weighted one, and limiting it errs on the quiet side.
+for the A-weighted energy, as the mixer measures it: the gate turns a pod down by as much as its sound
+of the last seconds, before it was turned down, would exceed it. (Steering by the level after the trim
+instead would swing: that level answers late, and a sound far too loud would go to silence and back.)
 """
 
 from __future__ import annotations
@@ -23,7 +21,6 @@ from .consent import Consent
 CEILING_DBA = 60.0
 HARD_DBA = 75.0
 
-_A_WEIGHTING_MOST_DB = 1.3
 _SQUARE_DB = 3.0103  # a square wave above a sine of the same height: no wave of that height is louder
 _RESAMPLER_ROOM_DB = 0.5  # what a sound may rise between the samples that the limiter saw
 _LEVEL_MEMORY_S = 10.0  # of the level that is shown
@@ -58,7 +55,7 @@ class Limits:
 
     @property
     def ceiling_dbfs(self) -> float:
-        """The level limit as RMS relative to a full-scale sine."""
+        """The level limit, A-weighted, relative to a full-scale sine of 1 kHz."""
         return self.ceiling_dba - self.full_scale_dba
 
 
@@ -70,8 +67,8 @@ class Gate:
         self.limits = dict(limits)
         self.stopped: str | None = None  # why
         self.held_samples = 0  # that the hard limit had to hold here: a fault of the mix if not 0
-        self._mean_square = dict.fromkeys(limits, 0.0)
-        self._demand = dict.fromkeys(limits, 0.0)  # mean square as it would be without the trim
+        self._square = dict.fromkeys(limits, 0.0)  # A-weighted, mean
+        self._demand = dict.fromkeys(limits, 0.0)  # the same as it would be without the trim
         self._trim_db = dict.fromkeys(limits, 0.0)
 
     def stop(self, reason: str) -> None:
@@ -86,24 +83,24 @@ class Gate:
         """The linear gain by which this pod is turned down for the next `seconds` of sound."""
         limits = self.limits[pod]
         demand_dbfs = 10 * math.log10(max(2 * self._demand[pod], _QUIETEST_MEAN_SQUARE))
-        excess_db = demand_dbfs + _A_WEIGHTING_MOST_DB + _KNEE_DB - limits.ceiling_dbfs
+        excess_db = demand_dbfs + _KNEE_DB - limits.ceiling_dbfs
         now_db = self._trim_db[pod]
         lowest_db = now_db - _FALL_DB_PER_S * seconds
         highest_db = now_db + _RELEASE_DB_PER_S * seconds
         self._trim_db[pod] = min(0.0, highest_db, max(lowest_db, -excess_db))
         return float(10 ** (self._trim_db[pod] / 20))
 
-    def measure(self, pod: str, mean_square: float, seconds: float) -> None:
-        """Take note of the mean square (full scale 1) of `seconds` of sound for this pod."""
+    def measure(self, pod: str, weighted_square: float, seconds: float) -> None:
+        """Take note of the A-weighted mean square (full scale 1) of `seconds` of sound for this pod."""
         share = 1 - math.exp(-seconds / _LEVEL_MEMORY_S)
-        self._mean_square[pod] += share * (mean_square - self._mean_square[pod])
-        untrimmed = mean_square / 10 ** (self._trim_db[pod] / 10)
+        self._square[pod] += share * (weighted_square - self._square[pod])
+        untrimmed = weighted_square / 10 ** (self._trim_db[pod] / 10)
         share = 1 - math.exp(-seconds / _DEMAND_MEMORY_S)
         self._demand[pod] += share * (untrimmed - self._demand[pod])
 
     def level_dbfs(self, pod: str) -> float:
-        """RMS level of about the last ten seconds, relative to a full-scale sine."""
-        return 10 * math.log10(max(2 * self._mean_square[pod], _QUIETEST_MEAN_SQUARE))
+        """A-weighted level of about the last ten seconds, relative to a full-scale sine of 1 kHz."""
+        return 10 * math.log10(max(2 * self._square[pod], _QUIETEST_MEAN_SQUARE))
 
     def admit(self, pod: str, pcm: NDArray[np.int16]) -> NDArray[np.int16] | None:
         """The sound as it may go out, or None if none may."""

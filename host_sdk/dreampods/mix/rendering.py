@@ -67,8 +67,8 @@ class Rendering:
             np.array([self._gate.mixer_ceiling(pod) for pod in self._pods]),
             own_floor_db=np.full(len(self._pods), self._scene.mix.own_floor_db),
         )
-        for pod, mean_square in zip(self._pods, mixed.mean_square, strict=True):
-            self._gate.measure(pod, float(mean_square), BLOCK_S)
+        for pod, square in zip(self._pods, mixed.weighted_square, strict=True):
+            self._gate.measure(pod, float(square), BLOCK_S)
         return mixed
 
     def _follow(self, bodies: Bodies) -> Gains:

@@ -109,8 +109,7 @@ class SlowWaves(KernelObject):
         """The cues that the signals x (frames, channels), in µV, have led to.
 
         A cue's frame may lie beyond this block, or in it, and then it is past. valid: (frames,
-        channels), False where a sample is missing; x may be anything
-        there.
+        channels), False where a sample is missing; x may be anything there.
         """
         signal, mask = masked(x, valid, self._channels)
         most = 2 + int(len(signal) / (_LEAST_REFRACTORY_S * self._rate_hz))
