@@ -1,5 +1,7 @@
 """Synchrony measures of all pairs: against their definitions, over windows that slide or fade."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -325,3 +327,25 @@ def test_unusable_input_is_refused() -> None:
         raised([1j], 0)
     with pytest.raises(ValueError, match="shape"):
         nm_plv([1j, 1], [1j], 1, 1)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_what_was_far_larger_leaves_nothing_behind(
+    precision: Literal["float32", "float64"], weighted: bool, step: int
+) -> None:
+    """Confidences that drop, and an artefact in the amplitudes, have left the window."""
+    rng = np.random.default_rng(step)
+    u = rng.uniform(0.5, 1.5, (40, 3, 1)) * np.exp(1j * rng.uniform(-3, 3, (40, 3, 1)))
+    for size in (1.0, 1e3, 1e6):
+        for low in (0.3, 0.01, 1e-3, 1e-6):
+            z = np.where(np.arange(40) < 13, size, 1.0)[:, None, None] * u
+            weight = np.where(np.arange(40) < 15, 1.0, low)[:, None, None] * np.ones((1, 3, 1))
+            pairs = Pairs(3, 1, 10, measures=MEASURES, precision=precision, weighted=weighted)
+            for at in range(0, 30, step):
+                part = slice(at, at + step)
+                pairs.push(z[part], weight[part] if weighted else None)
+            true = pair_sums(z[20:30], weight[20:30] if weighted else None)
+            for measure in MEASURES:
+                assert_allclose(pairs.value(measure), true.value(measure), rtol=1e-5, atol=1e-5)

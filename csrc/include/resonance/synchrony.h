@@ -36,7 +36,8 @@ void rs_order_add_phasors(rs_order_sums *sums, size_t n, const double *u, const 
  *
  * A push adds the frames that enter and takes away those that leave, so that it costs the same
  * whatever the window's length. Rounding cannot pile up, because a second set of sums is started
- * at every turn of the window and takes over one turn later. Sums of different frames, of one host
+ * at every turn of the window and takes over one turn later; and where a pod's weights or amplitudes
+ * have fallen far below what they were in the window, its band is summed anew. Sums of different frames, of one host
  * or of several, can be added.
  *
  * Windows of a slow rhythm are locked by chance, also where frames are many: nothing here tells by how

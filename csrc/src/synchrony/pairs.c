@@ -4,6 +4,9 @@
  * Sums of floating point numbers that only enter and leave would collect rounding errors for ever, and a pair that
  * fell silent would show the locking of its errors. Therefore `next` sums what has entered since the ring's last
  * turn; at the turn that is the whole window, summed afresh, and replaces `now`. A push never reaches over a turn.
+ * What leaves may also be far larger than what stays, as the frames before a gap or an artefact in an amplitude: then
+ * its errors would be larger than the rest. Where the power of what is in the window has fallen far below the most it
+ * had since it was summed afresh, it is summed afresh at once, which costs as much as its frames did when they came.
  *
  * In a fading window nothing leaves: sums are multiplied by what a frame keeps, and a frame's place in its batch is
  * put into its weights, as the square root, because a pair's weight is a product of two.
@@ -13,6 +16,9 @@
 #include <string.h>
 
 #include "pairs.h"
+
+enum { WEIGHTS, AMPLITUDES, POWERS }; /* each squared, and summed over the window */
+static const double FALLEN = 1e-5, FALLEN_SINGLE = 0.1; /* shares of the most since it was summed afresh */
 
 struct rs_pairs {
     pair_layout layout;
@@ -25,6 +31,7 @@ struct rs_pairs {
     void *packed;               /* [bands, MOST_FRAMES, layout.frame] */
     void *scratch;
     double *now, *next;         /* [bands, layout.band] */
+    double *power, *most;       /* [bands, POWERS, pods] */
 };
 
 /* NULL rather than a small array if the product overflows. */
@@ -147,7 +154,10 @@ rs_pairs *rs_pairs_new(size_t pods, size_t bands, size_t window, double memory, 
     pairs->scratch = grid(4, pods, bands, pairs->size);
     pairs->now = grid(bands, layout->band, 1, sizeof *pairs->now);
     pairs->next = grid(window ? bands : 1, window ? layout->band : 1, 1, sizeof *pairs->next);
-    if (!pairs->ring || !pairs->packed || !pairs->scratch || !pairs->now || !pairs->next) {
+    pairs->power = grid(bands, POWERS, pods, sizeof *pairs->power);
+    pairs->most = grid(bands, POWERS, pods, sizeof *pairs->most);
+    if (!pairs->ring || !pairs->packed || !pairs->scratch || !pairs->now || !pairs->next || !pairs->power
+        || !pairs->most) {
         rs_pairs_free(pairs);
         return NULL;
     }
@@ -163,6 +173,8 @@ void rs_pairs_free(rs_pairs *pairs)
     free(pairs->scratch);
     free(pairs->now);
     free(pairs->next);
+    free(pairs->power);
+    free(pairs->most);
     free(pairs);
 }
 
@@ -204,6 +216,79 @@ static void fade_sums(rs_pairs *pairs, size_t frames)
         }
 }
 
+static void add_batch(const rs_pairs *pairs, const pair_batch *batch)
+{
+    if (!pairs->layout.weighted)
+        add_for_all(batch);
+    if (pairs->single) {
+        rs_pairs_products_float(batch);
+        rs_pairs_lags_float(batch);
+    } else {
+        rs_pairs_products_double(batch);
+        rs_pairs_lags_double(batch);
+    }
+}
+
+/* power += sign * the squares of one row of packed frames. */
+static void weigh_row(const rs_pairs *pairs, int row, size_t frames, const char *packed, double sign, double *power)
+{
+    const pair_layout *layout = &pairs->layout;
+    if (layout->row[row] == ABSENT)
+        return;
+    for (size_t t = 0; t < frames; t++) {
+        const char *at = packed + (t * layout->frame + layout->row[row]) * pairs->size;
+        for (size_t p = 0; p < layout->pods; p++) {
+            const double x = pairs->single ? (double)((const float *)(const void *)at)[p]
+                                           : ((const double *)(const void *)at)[p];
+            power[p] += sign * x * x;
+        }
+    }
+}
+
+static void weigh(const rs_pairs *pairs, size_t frames, const char *packed, double sign, double *power)
+{
+    weigh_row(pairs, ROW_WEIGHT, frames, packed, sign, power + WEIGHTS * pairs->layout.pods);
+    weigh_row(pairs, ROW_ENVELOPE, frames, packed, sign, power + AMPLITUDES * pairs->layout.pods);
+    weigh_row(pairs, ROW_RE, frames, packed, sign, power + AMPLITUDES * pairs->layout.pods);
+    weigh_row(pairs, ROW_IM, frames, packed, sign, power + AMPLITUDES * pairs->layout.pods);
+}
+
+/* One band's window, `frames` of it there, from its first sum on. */
+static void sum_afresh(rs_pairs *pairs, size_t band, size_t frames)
+{
+    const pair_layout *layout = &pairs->layout;
+    const size_t powers = POWERS * layout->pods;
+    double *now = pairs->now + band * layout->band, *power = pairs->power + band * powers;
+    double fade[MOST_FRAMES];
+    for (size_t t = 0; t < MOST_FRAMES; t++)
+        fade[t] = 1.0;
+    memset(now, 0, layout->band * sizeof *now);
+    memset(power, 0, powers * sizeof *power);
+    for (size_t at = 0, some; at < frames; at += some) {
+        some = frames - at < MOST_FRAMES ? frames - at : MOST_FRAMES;
+        const char *rows = (const char *)pairs->ring + (band * pairs->window + at) * layout->frame * pairs->size;
+        const pair_batch batch = {.layout = layout, .fresh = rows, .old = rows, .entering = some, .fade = fade, .now = now};
+        add_batch(pairs, &batch);
+        weigh(pairs, some, rows, 1.0, power);
+    }
+    memcpy(pairs->most + band * powers, power, powers * sizeof *power);
+}
+
+/* Takes note of the powers of one band; tells whether one has fallen so far that its sums may be rounding. */
+static int has_fallen(rs_pairs *pairs, size_t band)
+{
+    const size_t powers = POWERS * pairs->layout.pods;
+    const double *power = pairs->power + band * powers;
+    double *most = pairs->most + band * powers;
+    const double share = pairs->single ? FALLEN_SINGLE : FALLEN;
+    int fallen = 0;
+    for (size_t i = 0; i < powers; i++) {
+        most[i] = power[i] > most[i] ? power[i] : most[i];
+        fallen |= power[i] < share * most[i];
+    }
+    return fallen;
+}
+
 static void push_some(rs_pairs *pairs, size_t frames, const void *z, const void *weight)
 {
     const pair_layout *layout = &pairs->layout;
@@ -228,17 +313,15 @@ static void push_some(rs_pairs *pairs, size_t frames, const void *z, const void 
             .now = pairs->now + band * layout->band,
             .next = pairs->window ? pairs->next + band * layout->band : NULL,
         };
-        if (!layout->weighted)
-            add_for_all(&batch);
-        if (pairs->single) {
-            rs_pairs_products_float(&batch);
-            rs_pairs_lags_float(&batch);
-        } else {
-            rs_pairs_products_double(&batch);
-            rs_pairs_lags_double(&batch);
-        }
-        if (pairs->window)
-            memcpy(old, fresh, frames * layout->frame * size);
+        add_batch(pairs, &batch);
+        if (!pairs->window)
+            continue;
+        double *power = pairs->power + band * POWERS * layout->pods;
+        weigh(pairs, frames, fresh, 1.0, power);
+        weigh(pairs, batch.leaving, old, -1.0, power);
+        memcpy(old, fresh, frames * layout->frame * size);
+        if (has_fallen(pairs, band))
+            sum_afresh(pairs, band, pairs->full ? pairs->window : pairs->slot + frames);
     }
 
     if (!pairs->window)
@@ -251,6 +334,7 @@ static void push_some(rs_pairs *pairs, size_t frames, const void *z, const void 
         pairs->next = pairs->now;
         pairs->now = whole;
         memset(pairs->next, 0, layout->bands * layout->band * sizeof *pairs->next);
+        memcpy(pairs->most, pairs->power, layout->bands * POWERS * layout->pods * sizeof *pairs->most);
     }
 }
 
