@@ -221,8 +221,7 @@ def test_blocks_of_any_length_give_the_same_sound(frames: int) -> None:
 _any_sound = arrays(
     np.float32,
     (2, _FRAMES, 2),
-    elements=st.floats(-1e9, 1e9, width=32)
-    | st.floats(-2, 2, width=32),
+    elements=st.floats(-1e6, 1e6, width=32) | st.floats(-2, 2, width=32),
     fill=st.floats(-2, 2, width=32),
 )
 

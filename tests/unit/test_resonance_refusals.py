@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import doctest
 import pickle
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -183,3 +184,53 @@ def _pushed(bank, u, weight):
 def test_the_example_of_the_package_is_true() -> None:
     assert doctest.testmod(R).failed == 0
     assert doctest.testmod(R).attempted > 5
+
+
+def test_what_is_refused_moves_nobody() -> None:
+    one, twin = (R.Mixer(2, 64, order=1) for _ in range(2))
+    for mixer in (one, twin):
+        mixer.place([0.0, 1.0])
+    with pytest.raises(ValueError, match="azimuth must not be above"):
+        one.place([0.5, 2e15])
+    sound, gains = np.ones((2, 64, 2)), [np.ones(2)] * 4
+    for _ in range(2):
+        np.testing.assert_array_equal(
+            one.process(sound, sound[0], *gains).pods, twin.process(sound, sound[0], *gains).pods
+        )
+
+
+def test_a_layer_cannot_be_its_own_bus() -> None:
+    sound = np.ones((1, 8, 2), np.float32)
+    for bus, send_bus in ((sound, None), (_BUS, _BUS), (_BUS, sound)):
+        with pytest.raises(ValueError, match="must not share memory"):
+            R.add_layer(sound, _EARS, _EARS, bus, send=1.0, send_bus=send_bus)
+
+
+def test_an_outlier_is_heard_only_in_the_windows_that_hold_it() -> None:
+    x, y = np.random.default_rng(3).standard_normal((2, 400))
+    plain = R.windowed_cross_correlation(x, y, window=20, max_lag=5).r
+    x[50] = 1e12
+    found = R.windowed_cross_correlation(x, y, window=20, max_lag=5)
+    later = found.starts > 50
+    np.testing.assert_allclose(found.r[later], plain[later], rtol=1e-9)
+
+
+def test_a_signal_handler_may_look_at_what_it_interrupts() -> None:
+    bank = R.ResonatorBank(1, [1.0], [0.3], 50)
+    seen: list[float] = []
+    before = signal.signal(signal.SIGALRM, lambda *_: seen.append(bank.phase[0, 0]))
+    signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
+    try:
+        while len(seen) < 50:
+            bank.process(np.ones((500, 1)))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("seed", range(60, 70))
+def test_no_crest_is_a_beat_twice(seed: int) -> None:
+    noise = np.random.default_rng(seed).normal(size=3000)
+    for rate in (25, 50):
+        x = np.sin(2 * np.pi * 1.1 * np.arange(3000) / rate) + 0.3 * noise
+        assert (np.diff(R.BeatDetector(1, rate, "pulse").process(x[:, None]).time_s) > 0).all()

@@ -128,7 +128,7 @@ int heart_tell(heart *one, const heart_manner *manner, double lost_s, rs_beat *b
     const double quality = found->quality;
     one->waiting = 0;
     learn(one, found, quality);
-    if (quality < WORTHLESS)
+    if (quality < WORTHLESS || (one->told_any && found->at <= one->last.at)) /* two rises to one crest */
         return 0;
     *beat = (rs_beat){.at = found->at, .interval_s = NAN, .quality = quality, .verdict = RS_BEAT_GAP};
     if (one->told_any && interval_s <= LONGEST_S && lost_s < 0.5 * manner->refractory_s) {

@@ -62,7 +62,8 @@ class KernelObject:
         self, make: Callable[..., Any], free: Callable[[Any], None], *arguments: Any
     ) -> None:
         self._c = new(make, free, *arguments)
-        self._turn = threading.Lock()
+        # A thread may come in twice: a signal handler runs between two of its steps
+        self._turn = threading.RLock()
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         with self._turn:

@@ -171,7 +171,8 @@ def breath_phase(
     believed = (verdict != BreathVerdict.GAP) & (verdict != BreathVerdict.DOUBTFUL)
     valid = inside & believed[at]
     before, low, after = crest[at - 1], trough[at], crest[at]
-    phase = np.where(
-        t < low, np.pi * (t - before) / (low - before), np.pi * (t - after) / (after - low)
-    )
+    with np.errstate(divide="ignore", invalid="ignore"):  # of breaths that are not valid
+        phase = np.where(
+            t < low, np.pi * (t - before) / (low - before), np.pi * (t - after) / (after - low)
+        )
     return np.where(valid, phase, np.nan), valid

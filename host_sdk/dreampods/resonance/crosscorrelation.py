@@ -87,25 +87,31 @@ def windowed_cross_correlation(
 
 
 def _centred(x: Floats, weight: Floats) -> Floats:
-    """x less its mean, with which sums of squares would lose their last digits; 0 in gaps."""
+    """x less its median, with which sums of squares would lose their last digits; 0 in gaps."""
     known = weight > 0
-    return np.where(known, x - (x[known].mean() if known.any() else 0.0), 0.0)
+    return np.where(known, x - (np.median(x[known]) if known.any() else 0.0), 0.0)
 
 
 def _correlations(
     x: Floats, y: Floats, weight: Floats, starts: NDArray[np.int64], size: int
 ) -> Floats:
+    blocks, within = divmod(starts, size)
+
     def over_windows(product: Floats) -> Floats:
-        total = np.concatenate([[0.0], np.cumsum(product)])
-        return np.asarray(total[starts + size] - total[starts])
+        # The end of one block and the beginning of the next: no window knows of what lies outside
+        padded = np.zeros((len(product) // size + 2, size))
+        padded.flat[: len(product)] = product
+        begun = np.cumsum(padded, axis=1)
+        left = np.cumsum(padded[:, ::-1], axis=1)[:, ::-1]
+        rest = np.where(within > 0, begun[blocks + 1, within - 1], 0.0)
+        return np.asarray(left[blocks, within] + rest)
 
     w, wx, wy = over_windows(weight), over_windows(weight * x), over_windows(weight * y)
     frames = over_windows((weight > 0).astype(float))
     xx, yy = over_windows(weight * x * x), over_windows(weight * y * y)
     of_x, of_y = w * xx - wx * wx, w * yy - wy * wy
-    # What a running sum over everything leaves of nothing
-    least_x, least_y = (1e-12 * weight.sum() * (weight * z * z).sum() for z in (x, y))
-    vary = (frames > 1) & (of_x > least_x * size / len(x)) & (of_y > least_y * size / len(x))
+    # Less is what rounding leaves of nothing
+    vary = (frames > 1) & (of_x > 1e-12 * w * xx) & (of_y > 1e-12 * w * yy)
     r = np.divide(
         w * over_windows(weight * x * y) - wx * wy,
         np.sqrt(np.where(vary, of_x, 1.0)) * np.sqrt(np.where(vary, of_y, 1.0)),

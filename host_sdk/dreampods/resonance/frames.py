@@ -119,6 +119,8 @@ class FrameDecoder(KernelObject):
                 )
             except OverflowError:  # beyond 32 bits
                 found = _REFUSED
+            except TypeError as error:
+                raise ValueError(f"reads must be pairs (pod, bytes): {error}") from error
         if found == _REFUSED:
             raise self._refusal(pods, lengths, data)
         return Frames(np.ndarray((found,), FRAME, room), payloads)
@@ -166,8 +168,7 @@ def encode_frames(frames: NDArray[Any], payloads: bytes | NDArray[np.uint8]) -> 
     frames = np.asarray(frames)
     if frames.dtype != FRAME or frames.ndim != 1 or not len(frames):
         raise ValueError(f"frames are (n,) of FRAME, not {frames.shape} of {frames.dtype}")
-    if not (frames.flags.c_contiguous and frames.flags.aligned):
-        frames = frames.copy()
+    frames = frames.copy()  # packed, and nobody else's while C reads it twice
     content = octets("payloads", payloads)
     described = ffi.from_buffer("rs_frame[]", frames)
     size = lib.rs_frames_bytes(len(frames), described, len(content))

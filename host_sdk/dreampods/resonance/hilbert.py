@@ -50,9 +50,11 @@ class EndpointHilbert(PhasorBank):
         low = checked("low_hz", low_hz, np.float64, ("bands",))
         bands = len(low)
         high = checked("high_hz", high_hz, np.float64, (bands,))
-        if not ((low > 0) & (low < high) & (high < rate / 2)).all():
+        least = rate / _LONGEST / 100
+        if not ((low >= least) & (low < high) & (high < rate / 2)).all():
             raise ValueError(
-                f"0 < low_hz < high_hz < {rate / 2:g}, half the rate, does not hold for all bands"
+                f"{least:g} <= low_hz < high_hz < {rate / 2:g}, half the rate, does not hold for all "
+                "bands"
             )
         window = round(positive("window_s", window_s) * rate)
         if not _SHORTEST <= window <= _LONGEST:

@@ -20,6 +20,7 @@ from dreampods.resonance._kernel import (
     checked,
     lib,
     not_negative,
+    number,
     pointer,
     positive,
     whole,
@@ -69,19 +70,16 @@ class Loudness:
 
     def __init__(self, sounds: int, block_frames: int, *, rate_hz: float = 32000) -> None:
         frames = whole("block_frames", block_frames)
-        self._sounds = whole("sounds", sounds)
-        self._meter = Meter(sounds, rate_hz=rate_hz, weighting="K")
-        self._frames = frames
-        self._momentary, self._short = (
-            _blocks(seconds, frames, rate_hz) for seconds in (0.4, 3.0)
-        )
+        rate = number("rate_hz", rate_hz)
+        meter = Meter(sounds, rate_hz=rate, weighting="K")
+        blocks = [_blocks(seconds, frames, rate) for seconds in (0.4, 3.0)]
+        self._momentary, self._short = blocks
+        self._sounds, self._meter, self._frames = int(sounds), meter, frames
         self._energy: deque[Floats] = deque(maxlen=self._short)
 
     def push(self, x: ArrayLike) -> None:
         """The next block, x (N, block_frames, 2)."""
-        sound = np.asarray(x)
-        if sound.ndim == 3 and sound.shape[1] != self._frames:
-            raise ValueError(f"x must have {self._frames} frames, this has {sound.shape[1]}")
+        sound = checked("x", x, np.float32, (self._sounds, self._frames, 2))
         self._energy.append(self._meter.energy(sound))
 
     @property
@@ -121,8 +119,8 @@ class Exposure:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        not_negative("pa2s", self.pa2s)
-        not_negative("seconds", self.seconds)
+        for name in ("pa2s", "seconds"):
+            object.__setattr__(self, name, not_negative(name, getattr(self, name)))
 
     def __add__(self, other: Exposure) -> Exposure:
         return Exposure(self.pa2s + other.pa2s, self.seconds + other.seconds)
@@ -147,9 +145,8 @@ class Exposure:
     @property
     def laeq_dba(self) -> float:
         """The equivalent continuous level, dBA; -inf for silence or no time at all."""
-        if self.pa2s <= 0 or self.seconds <= 0:
-            return -math.inf
-        return 10 * math.log10(self.pa2s / self.seconds / REFERENCE_PA**2)
+        power = self.pa2s / self.seconds if self.seconds > 0 else 0.0
+        return 10 * math.log10(power / REFERENCE_PA**2) if power > 0 else -math.inf
 
     @property
     def sel_dba(self) -> float:

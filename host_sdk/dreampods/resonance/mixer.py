@@ -28,6 +28,11 @@ from dreampods.resonance.ambisonics import decode_matrix, encode_matrix
 from dreampods.resonance.resampler import Resampler
 
 _STEP = int(lib.RS_MIXER_STEP)
+_MOST_RAD = 1e6
+_MOST_SOUND, _MOST_GAIN = (
+    1e6,
+    1e4,
+)  # of which thousands, squared and added, still fit in single precision
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,16 +113,16 @@ class Mixer(KernelObject):
         """
         if self._order == 0:
             raise ValueError("a mixer of order 0 is plain stereo: it has no places")
-        at = checked("azimuth", azimuth, np.float64, (self._pods,))
-        up = np.zeros_like(at)
-        if elevation is not None:
-            up = checked("elevation", elevation, np.float64, (self._pods,))
-        ahead = at + np.pi
-        if facing is not None:
-            ahead = checked("facing", facing, np.float64, (self._pods,))
-        for pod in range(self._pods):
-            encode, decode = encode_matrix(at[pod], up[pod]), decode_matrix(ahead[pod])
-            self._call(lib.rs_mixer_place, pod, pointer(encode), pointer(decode))
+        at = self._angles("azimuth", azimuth)
+        up = np.zeros_like(at) if elevation is None else self._angles("elevation", elevation)
+        ahead = at + np.pi if facing is None else self._angles("facing", facing)
+        with self._turn:
+            for pod in range(self._pods):
+                encode, decode = encode_matrix(at[pod], up[pod]), decode_matrix(ahead[pod])
+                self._call(lib.rs_mixer_place, pod, pointer(encode), pointer(decode))
+
+    def _angles(self, name: str, value: ArrayLike) -> NDArray[np.float64]:
+        return checked(name, value, np.float64, (self._pods,), least=-_MOST_RAD, most=_MOST_RAD)
 
     def process(
         self,
@@ -145,20 +150,27 @@ class Mixer(KernelObject):
         resamplers, or None for a pod that has none, that get the mixes instead of `Mixed.pods`.
         """
         n, frames = self._pods, self._frames
-        sounds = checked("own", own, np.float32, (n, frames, 2))
-        common = checked("collective", collective, np.float32, (frames, 2))
+        sounds, common = (
+            checked(name, value, np.float32, shape, least=-_MOST_SOUND, most=_MOST_SOUND)
+            for name, value, shape in (
+                ("own", own, (n, frames, 2)),
+                ("collective", collective, (frames, 2)),
+            )
+        )
         gains = [
-            checked(name, value, np.float32, (n,), least=0)
+            checked(name, value, np.float32, (n,), least=0, most=_MOST_GAIN)
             for name, value in (
                 ("own_gain", own_gain),
                 ("collective_gain", collective_gain),
                 ("send", send),
-                ("ceiling", ceiling),
             )
         ]
+        limits = checked("ceiling", ceiling, np.float32, (n,), least=0)
         floor = None
         if own_floor_db is not None:
-            floor_db = checked("own_floor_db", own_floor_db, np.float64, (n,), least=-120)
+            floor_db = checked(
+                "own_floor_db", own_floor_db, np.float64, (n,), least=-120, most=120
+            )
             floor = checked("own_floor_db", 10 ** (floor_db / 20), np.float32, (n,))
         into, given = ffi.NULL, []
         if feeds is not None:
@@ -180,9 +192,9 @@ class Mixer(KernelObject):
                 lib.rs_mixer_process,
                 pointer(sounds),
                 pointer(common),
-                *map(pointer, gains[:3]),
+                *map(pointer, gains),
                 pointer(floor),
-                pointer(gains[3]),
+                pointer(limits),
                 into,
                 ffi.NULL if feeds is not None else pointer(pods),
                 pointer(bus),

@@ -58,6 +58,7 @@ _C_NAMES = {
     "n_eff": lib.RS_N_EFF,
 }
 MEASURES = tuple(_C_NAMES)
+_MOST_POWER = 1000
 _FOR_EVER = float(np.finfo(np.float64).max)  # a memory, in frames
 
 
@@ -272,7 +273,9 @@ def raised(u: ArrayLike, power: int) -> NDArray[np.complex128]:
     against one heartbeat's, for example.
     """
     phasors = checked("u", u, np.complex128, tuple(np.shape(u)))
-    return np.asarray(np.abs(phasors) * unit_phasors(phasors) ** whole("power", power))
+    return np.asarray(
+        np.abs(phasors) * unit_phasors(phasors) ** whole("power", power, most=_MOST_POWER)
+    )
 
 
 def nm_plv(a: ArrayLike, b: ArrayLike, n: int, m: int, weight: ArrayLike | None = None) -> float:

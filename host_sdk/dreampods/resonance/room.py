@@ -65,6 +65,11 @@ def add_layer(
         packed = isinstance(out, np.ndarray) and out.dtype == np.float32 and out.flags.carray
         if not packed or out.shape != layer.shape:
             raise ValueError(f"{name} must be a packed float32 array of the shape {layer.shape}")
+    heard = [bus] if send_bus is None else [bus, send_bus]
+    if any(np.may_share_memory(one, layer) for one in heard) or (
+        send_bus is not None and np.may_share_memory(bus, send_bus)
+    ):
+        raise ValueError("sound, bus and send_bus must not share memory")
     lib.rs_layer_add(
         len(layer),
         layer.shape[1],

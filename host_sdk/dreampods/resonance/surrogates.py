@@ -36,6 +36,7 @@ from dreampods.resonance._kernel import (
 # tell little more. Which number leaves the fewest frames over decides.
 _BLOCKS = range(4, 9)
 _MOST_DRAWS = 10**6
+_MOST_WINDOWS = 8192
 
 Floats = NDArray[np.float64]
 
@@ -198,6 +199,11 @@ class _Blocks:
         self._blocks = min(_BLOCKS, key=lambda k: size % k) if size >= _BLOCKS.start else size
         hop = size // self._blocks
         count = frames // hop
+        if count > _MOST_WINDOWS:
+            raise ValueError(
+                f"u holds {count} blocks of {hop} frames, and at most {_MOST_WINDOWS} can be compared "
+                "with each other: take a shorter stretch, or fewer frames a second"
+            )
         starts = np.arange(count - self._blocks + 1) * hop
         self._far = np.abs(starts[:, None] - starts) >= apart
         self._units, self._weights = (
