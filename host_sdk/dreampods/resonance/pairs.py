@@ -161,7 +161,8 @@ class Pairs(KernelObject, _Measured):
 
     window: how many frames count, all of them equally; until it is full, what has come so far
     counts. memory: instead, the number of frames after which one weighs 1/e of the newest. A frame
-    costs the same whatever the window's length; several in one push cost less than one by one.
+    costs the same whatever the window's length, but that a band is summed anew where weights or
+    amplitudes of a pod have fallen far; several in one push cost less than one by one.
 
     measures: what will be asked for, a name or several of `MEASURES`; only what they need is
     computed. weighted: False where every frame of every pod counts fully, for less work.
