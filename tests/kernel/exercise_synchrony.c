@@ -60,8 +60,9 @@ static void pairs(size_t pods, size_t window, uint32_t sums, int weighted, int s
     float *small = malloc(2 * count * sizeof *small), *light = malloc(count * sizeof *light);
     double *values = malloc(square * sizeof *values), *all = malloc(RS_PAIR_SUMS * square * sizeof *all);
     for (size_t round = 0; round < 12; round++) {
+        const double size = round % 4 == 3 ? 1e-6 : 1.0; /* what leaves is far larger than what stays */
         for (size_t i = 0; i < 2 * count; i++) {
-            u[i] = weighted && i / 2 % 11 == 3 ? 0.0 : noise();
+            u[i] = weighted && i / 2 % 11 == 3 ? 0.0 : size * noise();
             small[i] = (float)u[i];
         }
         for (size_t i = 0; i < count; i++) {

@@ -37,7 +37,9 @@ void rs_order_add_phasors(rs_order_sums *sums, size_t n, const double *u, const 
  * A push adds the frames that enter and takes away those that leave, so that it costs the same
  * whatever the window's length. Rounding cannot pile up, because a second set of sums is started
  * at every turn of the window and takes over one turn later; and where a pod's weights or amplitudes
- * have fallen far below what they were in the window, its band is summed anew. Sums of different frames, of one host
+ * have fallen far below what they were in the window, its band is summed anew. (Of a pair whose own
+ * weights are large, but meet only where both are a thousandth, or in float a tenth, of what they were
+ * together, n_eff and ppc may be rounding for up to a window.) Sums of different frames, of one host
  * or of several, can be added.
  *
  * Windows of a slow rhythm are locked by chance, also where frames are many: nothing here tells by how
