@@ -262,7 +262,7 @@ def test_grains_ours(race, n):
         cloud.load(voice, np.random.default_rng(voice).normal(size=5 * RATE_HZ))
     how = {"seconds": 0.1, "per_s": 80.0, "pitch": 1.1}
     cloud.process(RATE_HZ, **how)
-    assert 0.4 < cloud.process(RATE_HZ, **how).std() < 0.8  # as the plain one, and by chance
+    assert 0.8 < cloud.process(RATE_HZ, **how).std() < 1.0  # as loud as its recording
     race(GRAINS, "ours", lambda: cloud.process(FRAMES, **how), n=n, unit="µs")
 
 

@@ -274,6 +274,12 @@ static void sum_afresh(rs_pairs *pairs, size_t band, size_t frames)
     memcpy(pairs->most + band * powers, power, powers * sizeof *power);
 }
 
+/* All weights are 1, and no amplitude counts: then nothing falls. */
+static int watched(const pair_layout *layout)
+{
+    return layout->weighted || layout->row[ROW_ENVELOPE] != ABSENT || layout->row[ROW_RE] != ABSENT;
+}
+
 /* Takes note of the powers of one band; tells whether one has fallen so far that its sums may be rounding. */
 static int has_fallen(rs_pairs *pairs, size_t band)
 {
@@ -316,11 +322,13 @@ static void push_some(rs_pairs *pairs, size_t frames, const void *z, const void 
         add_batch(pairs, &batch);
         if (!pairs->window)
             continue;
-        double *power = pairs->power + band * POWERS * layout->pods;
-        weigh(pairs, frames, fresh, 1.0, power);
-        weigh(pairs, batch.leaving, old, -1.0, power);
+        if (watched(layout)) {
+            double *power = pairs->power + band * POWERS * layout->pods;
+            weigh(pairs, frames, fresh, 1.0, power);
+            weigh(pairs, batch.leaving, old, -1.0, power);
+        }
         memcpy(old, fresh, frames * layout->frame * size);
-        if (has_fallen(pairs, band))
+        if (watched(layout) && has_fallen(pairs, band))
             sum_afresh(pairs, band, pairs->full ? pairs->window : pairs->slot + frames);
     }
 

@@ -168,9 +168,8 @@ def encode_frames(frames: NDArray[Any], payloads: bytes | NDArray[np.uint8]) -> 
     frames = np.asarray(frames)
     if frames.dtype != FRAME or frames.ndim != 1 or not len(frames):
         raise ValueError(f"frames are (n,) of FRAME, not {frames.shape} of {frames.dtype}")
-    frames = frames.copy()  # packed, and nobody else's while C reads it twice
     content = octets("payloads", payloads)
-    described = ffi.from_buffer("rs_frame[]", frames)
+    described = ffi.from_buffer("rs_frame[]", frames.tobytes())  # C reads it twice: nobody else's
     size = lib.rs_frames_bytes(len(frames), described, len(content))
     if not size:
         most = frames["length"].max()
