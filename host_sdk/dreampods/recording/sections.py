@@ -127,7 +127,7 @@ def compose(session: Recorded) -> str:
             ),
             sheet(
                 figures_pods.levels_figure(session, colours),
-                "Level sent to each pod, in dBFS, and the ceiling set for it (red).",
+                "Level sent to each pod, A-weighted, in dB of full scale, and the ceiling set for it (red).",
                 "Level against ceiling for every sleeper over time",
             ),
         ),

@@ -96,7 +96,7 @@ class LiveView:
         table.add_column("/min", justify="right")
         table.add_column("pulse", justify="right")
         table.add_column("coupling", justify="left")
-        table.add_column("level dBFS", justify="right")
+        table.add_column("level dBFS(A)", justify="right")
         table.add_column("late", justify="right")
         table.add_column("underrun", justify="right")
         for pod in moment.pods:
