@@ -364,7 +364,7 @@ def _wifi(ssid: str) -> tuple[str, str]:
         if sys.stdin.isatty():
             password = getpass.getpass(f"password of the network {ssid}: ")
         else:  # a script hands it in
-            password = sys.stdin.readline().rstrip("\n")
+            password = sys.stdin.readline().rstrip("\r\n")
     except EOFError:
         password = ""
     if not password:

@@ -29,10 +29,8 @@ from dreampods.resonance.resampler import Resampler
 
 _STEP = int(lib.RS_MIXER_STEP)
 _MOST_RAD = 1e6
-_MOST_SOUND, _MOST_GAIN = (
-    1e6,
-    1e4,
-)  # of which thousands, squared and added, still fit in single precision
+# Of thousands of such products, the squared sum still fits in single precision
+_MOST_SOUND, _MOST_GAIN = 1e6, 1e4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
